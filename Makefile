@@ -60,9 +60,9 @@ bench-plots: develop
 conformance: develop
 	$(BIN)/python -m tests.conformance
 
-# Every page of the console in every state, to be looked at; needs Debian's chromium.
+# Every page of the console in every state, to be looked at; needs Debian's chromium. AXE=1 has axe judge each too.
 screenshots: develop
-	$(BIN)/python -m tests.builders.screenshots screenshots $(PAGES)
+	$(BIN)/python -m tests.builders.screenshots screenshots $(if $(AXE),--axe) $(PAGES)
 
 # uv resolves for every platform; hashes are kept, no registry's address is written. Each lock is resolved under
 # the constraints of the one before, so that one environment holds all three.

@@ -10,7 +10,15 @@ from benchmarks.cycles import full_cycle, incremental, interval, plan, reading
 from benchmarks.on_demand import cost, start_delay
 from benchmarks.pages import browser, server_time, streams
 from benchmarks.push import rates, worst_request
-from benchmarks.workers import idle, leavers, revocation, time_to_revoke, two_workers
+from benchmarks.workers import (
+    idle,
+    leavers,
+    many_connections,
+    memory,
+    revocation,
+    time_to_revoke,
+    two_workers,
+)
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "reading": reading.run,
@@ -23,6 +31,8 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "on_demand": start_delay.run,
     "on_demand_cost": cost.run,
     "two_workers": two_workers.run,
+    "many_connections": many_connections.run,
+    "memory": memory.run,
     "worst_request": worst_request.run,
     "session_check": session_check.run,
     "revocation": revocation.run,

@@ -32,8 +32,9 @@ from benchmarks.push.rates import running_process
 from benchmarks.rounds import Round, measured_round
 from config.settings import Settings
 from console.admin.services import open_services
-from console.server.app import build_app
-from scim.http.connections import HANDLER_ARGS
+from console.server.app import build_app, freeze_startup_objects, limits_of
+from console.server.listen import listen, url_of
+from scim.http.connections import HANDLER_ARGS, ConnectionCount, listening
 from store import tables
 from store.database import Database
 from store.keys import new_id, utc_now
@@ -92,13 +93,16 @@ async def _serve(settings: Settings) -> None:
         bare = web.Application(handler_args=HANDLER_ARGS)
         bare.router.add_post("/oauth/introspect", _bare)
         ready = {"token": token, "pid": str(os.getpid())}
-        for name, app in ((BARE, bare), (INTROSPECT, build_app(services, "http://127.0.0.1"))):
-            runner = web.AppRunner(app, access_log=None)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            ready[name] = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        runner = web.AppRunner(bare, access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        ready[BARE] = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        sock = listen("127.0.0.1", 0)
+        ready[INTROSPECT] = url_of(sock)
+        app, count = build_app(services, ready[INTROSPECT]), ConnectionCount(limits_of(settings))
+        await stack.enter_async_context(listening(app, sock, count, grace_s=1))
+        freeze_startup_objects()
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from enum import StrEnum
-from functools import cache, cached_property
+from functools import cache
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     """
     allow_simulator: bool = Field(default=False, examples=["1"])
     """Whether a connection may lead to a simulated directory on this machine."""
+    allow_private_issuers: bool = Field(default=False, examples=["1"])
+    """Whether an OpenID provider of sign-in may be in the operator's own network."""
     host: str = Field(default="127.0.0.1", min_length=1, examples=["127.0.0.1"])
     port: int = Field(default=8080, ge=0, le=65535, examples=["8080"])
     log_level: LogLevel = Field(default=LogLevel.INFO, examples=["info"])
@@ -147,8 +149,8 @@ class Settings(BaseSettings):
     """At once; fewer where the process has fewer file descriptors."""
     scim_max_connections_per_address: int = Field(default=250, ge=1, le=1_000_000, examples=["250"])
     """At once, of one address that is no trusted proxy."""
-    scim_max_searches: int = Field(default=1, ge=1, le=64, examples=["1"])
-    """Searches of one tenant at once that no index answers; others wait."""
+    scim_max_large_requests: int = Field(default=1, ge=1, le=64, examples=["1"])
+    """Of one tenant at once: searches that no index answers, large bodies and pages."""
     scim_max_logged_refusals: int = Field(default=100, ge=1, le=100_000, examples=["100"])
     """Refused writes of a token and minute that are logged one by one."""
     scim_requests_per_s: float = Field(default=1_000.0, ge=25, le=1_000_000, examples=["1000"])
@@ -228,7 +230,7 @@ class Settings(BaseSettings):
         """
         return tuple(derive(key, purpose) for key in self.sealing_keys)
 
-    @cached_property
+    @property
     def base_url(self) -> str:
         """`public_url` without a trailing slash, or the address Leaver listens on."""
         if self.public_url is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -225,7 +225,8 @@ async def _respond(request: web.Request, state: _ScimState, request_id: str) -> 
         _keep(asyncio.create_task(state.authenticator.touch(authenticated.token, address)), state)
     path = path_of(request)
     base = state.services.public_url + (BASE if connection_id is None else f"/v1/admin/scim/{connection_id}")
-    scim_request = ScimRequest(
+    given = partial(
+        ScimRequest,
         Principal(authenticated.token, authenticated.connection, base, request_id, authenticated.declared),
         state.services.db,
         state.services.limits,
@@ -239,12 +240,12 @@ async def _respond(request: web.Request, state: _ScimState, request_id: str) -> 
     try:
         body = await _body(request, state.services.limits, path)
     except SCIMException as error:
-        await log_refusal(scim_request, error)
+        await log_refusal(given(), error)
         raise
-    async with state.load.large_body(authenticated.connection.tenant_id, body):
-        return await start_stream(
-            await handle(replace(scim_request, raw_body=body) if body else scim_request, state.cursors)
-        )
+    tenant_id, limits = authenticated.connection.tenant_id, state.services.limits
+    state.load.note_request(tenant_id)
+    async with state.load.large_body(tenant_id, limits, body):
+        return await start_stream(await handle(given(raw_body=body), state.cursors))
 
 
 def path_of(request: web.Request) -> str:
@@ -257,8 +258,10 @@ def refuse_undecodable(request: web.Request) -> None:
 
     Raises scim2_models.InvalidSyntaxException, or UnauthorizedException for a token.
     """
-    texts = (request.path, *request.query.keys(), *request.query.values())
-    if not all(map(is_storable, texts)):
+    address = (request.path, *request.query.keys(), *request.query.values())
+    if is_storable("".join((*address, *request.headers.values()))):
+        return
+    if not all(map(is_storable, address)):
         raise InvalidSyntaxException(detail="The address holds a NUL character, or is not in UTF-8.")
     for name, value in request.headers.items():
         if is_storable(value):

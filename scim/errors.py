@@ -40,14 +40,14 @@ class TooManyRequests(SCIMException):
         self.delay_s = delay_s
 
 
-class TooManySearches(TooManyRequests):
-    """So many searches of a tenant read every row that another would only wait."""
+class TooManyLargeRequests(TooManyRequests):
+    """So many large requests of a tenant wait that another would only wait as well."""
 
     def __init__(self, setting: str) -> None:
         super().__init__(
             2,
-            "Too many searches at once that no index answers: ask one after another, by userName, externalId, "
-            f"displayName or id where you can, or have the operator of Leaver raise {setting}.",
+            "Too many large requests of this customer at once: send searches that no index answers, large bodies and "
+            f"large pages one after another, or have the operator of Leaver raise {setting}.",
         )
 
 

@@ -47,8 +47,8 @@ class ScimLimits:
     """At once; fewer where the process has fewer file descriptors."""
     max_connections_per_address: int = 250
     """At once, of one address that is no trusted proxy."""
-    max_searches: int = 1
-    """Searches of one tenant at once that read every row; others wait."""
+    max_large_requests: int = 1
+    """Large requests of one tenant at once (`scim.shared_load`); others wait."""
     max_logged_refusals: int = 100
     """Refused writes of a token and minute that are logged one by one."""
     requests_per_s: float = 1_000.0

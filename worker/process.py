@@ -19,6 +19,7 @@ from config.settings import Settings, load_settings
 from store.database import Database, open_database
 from store.tenancy import credential_expiry
 from worker.delivery.run import delivering
+from worker.graph.auth.kept_tokens import KeptTokens
 from worker.jobs import retention
 from worker.jobs.runner import Runner, submit_due
 from worker.locks import worker_presence
@@ -75,7 +76,7 @@ async def working(settings: Settings, db: Database) -> AsyncIterator[None]:
     unfinished jobs are handed back. Raises `worker.locks.worker_presence.AnotherWorker`
     if a worker runs on this SQLite database already.
     """
-    services = build_services(settings, db)
+    services = build_services(settings, db, kept=KeptTokens())
     stop, ready = asyncio.Event(), asyncio.Event()
     work = asyncio.create_task(_work(services, stop, ready), name="worker")
     is_ready = asyncio.create_task(ready.wait())

@@ -1,5 +1,5 @@
 """Report the progress of a cycle at every page and batch; save it at most twice a
-second.
+second, and of a run shorter than that never.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ async def report_progress(
     async def write() -> None:
         while not ended.is_set():
             await updated.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), WRITE_EVERY_S)
             updated.clear()
             if latest:
                 work = partial(
@@ -77,8 +79,6 @@ async def report_progress(
                 )
                 with suppress(StoreError):  # a bar that stands still is no reason to fail
                     await db.write(work)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), WRITE_EVERY_S)
 
     ended = asyncio.Event()
     writing = asyncio.create_task(write(), name="cycle progress")

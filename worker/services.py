@@ -16,6 +16,7 @@ from store.records import Connection
 from store.tenancy import connections
 from worker.credential_expiry import learn_secret_expiry, warn_before_expiry
 from worker.errors import NeedsHuman, NoSecretKey, WrongSecretKey
+from worker.graph.auth.kept_tokens import KeptTokens
 
 if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient
@@ -34,15 +35,19 @@ class WorkerServices:
     clock: Clock
 
 
-def build_services(settings: Settings, db: Database, clock: Clock | None = None) -> WorkerServices:
+def build_services(
+    settings: Settings, db: Database, clock: Clock | None = None, kept: KeptTokens | None = None
+) -> WorkerServices:
     """Build the services of one process; nothing is opened yet, and the Graph SDK is
     not loaded.
+
+    With `kept` access tokens are used by later clients as well.
     """
 
     now = clock or _utc_now
 
     def open_graph(connection: Connection) -> AbstractAsyncContextManager[GraphClient]:
-        return _open_graph(settings, db, connection, now)
+        return _open_graph(settings, db, connection, now, kept)
 
     return WorkerServices(settings, db, open_graph, now)
 
@@ -53,9 +58,9 @@ def _utc_now() -> datetime:
 
 @asynccontextmanager
 async def _open_graph(
-    settings: Settings, db: Database, connection: Connection, clock: Clock
+    settings: Settings, db: Database, connection: Connection, clock: Clock, kept: KeptTokens | None
 ) -> AsyncIterator[GraphClient]:
-    async with db.reading() as conn:
+    async with db.reading(single_statement=True) as conn:
         sealed = await connections.sealed_credential(conn, connection.tenant_id, connection.id)
     if sealed is None:
         raise NeedsHuman(
@@ -69,7 +74,7 @@ async def _open_graph(
 
     credential = Credential.from_text(text)
     await warn_before_expiry(db, connection, credential, clock())
-    async with open_graph(connection, credential) as graph:
+    async with open_graph(connection, credential, kept=kept) as graph:
         yield graph
         await learn_secret_expiry(db, connection, credential, graph, clock())
 

@@ -2,7 +2,9 @@
 
 `python -m benchmarks.cycles.full_cycle 100000 2000` is the size of the goals; without arguments it is a fifth of that.
 With `--explain` the slowest statements of each row are printed below it. With `--replay` what is measured is read
-from kept answers, so that the simulator takes no core from it (`benchmarks.replay`); the first cycle is not.
+from kept answers, so that the simulator takes no core from it (`benchmarks.replay`); the first cycle is not. The last
+row of a database is an increment after 100 changes. `--sqlite` and `--postgresql` leave the other database out, and
+`--no-insert-floor` the floor of a first cycle, which holds all rows in memory: 13 GB for a million people.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.company import company
+from benchmarks.cycles.changes import change_some, people_of
 from benchmarks.replay import replayed
 from benchmarks.server_usage import PRELOADED, ServerUsage, explain, measured_server
 from tests.builders.secret_keys import secret_key
@@ -29,20 +33,31 @@ ROW = "{:<48}{:>8}{:>8}{:>10}{:>9}{:>12}{:>12}{:>8}{:>8}"
 HEADINGS = ("", "CPU s", "wall s", "server s", "peak MB", "statements", "rows out", "x CPU", "x wall")
 
 
-def run(
-    users: int = 20_000, groups: int = 400, *, is_explained: bool = False, is_replayed: bool = False
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the flags of the command line say."""
+
+    is_explained: bool = False
+    is_replayed: bool = False
+    has_insert_floor: bool = True
+    only: str = ""
+    """The one database to measure."""
+
+
+def run(users: int = 20_000, groups: int = 400, *, options: Options | None = None) -> None:
+    options = options or Options()
     load = os.getloadavg()[0]
     print(f"\nFull cycle: {users:,} users, {groups:,} groups; load {load:.1f}; x: of the floor")
     print(ROW.format(*HEADINGS))
-    with company(users, groups) as simulated, _answers(simulated, is_replayed) as ready:
-        for _ in range(1 + is_replayed):
+    with company(users, groups) as simulated, _answers(simulated, options.is_replayed) as ready:
+        for _ in range(1 + options.is_replayed):
             reading = child({}, "benchmarks.cycles.floor", json.dumps(ready))
         show("floor: read and decode", reading, reading)
-        for name, url, empty_url in databases():
-            _compare(name, ready, reading, url, empty_url, is_explained=is_explained, is_replayed=is_replayed)
+        for name, url, empty_url in databases(options.only):
+            _compare(name, ready, reading, url, empty_url, options)
     counts = f"{reading['bytes'] / 1e6:.1f} MB, {reading['memberships']:,.0f} memberships"
-    print(f"  read: {counts}; peak memory counts imports (the Graph SDK alone is over 100 MB)")
+    print(f"  read: {counts}; peak memory counts imports (the Graph SDK alone is over 100 MB);", end=" ")
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
 
 
 @contextmanager
@@ -60,9 +75,7 @@ def _compare(
     reading: Mapping[str, float],
     url: str,
     empty_url: str,
-    *,
-    is_explained: bool,
-    is_replayed: bool,
+    options: Options,
 ) -> None:
     environment = {
         "LEAVER_DATABASE_URL": url,
@@ -70,36 +83,44 @@ def _compare(
         "LEAVER_ALLOW_SIMULATOR": "1",
     }
     connection = connect(environment, ready)
+
+    def told(label: str, usage: Mapping[str, float], floor: Mapping[str, float], server: ServerUsage) -> None:
+        show(f"{name}: {label}", usage, floor, server)
+        if options.is_explained:
+            explain(server)
+
     with measured_server(url) as of_first:
         first = child(environment, "benchmarks.cycles.one_cycle", connection)
-    leaver(environment | {"LEAVER_DATABASE_URL": empty_url}, "db", "upgrade")
-    with measured_server(empty_url) as of_floor:
-        writing = child({}, "benchmarks.cycles.floor", json.dumps(ready), url, empty_url)
-    if is_replayed:
+    writing: Mapping[str, float] = {}
+    if options.has_insert_floor:
+        leaver(environment | {"LEAVER_DATABASE_URL": empty_url}, "db", "upgrade")
+        with measured_server(empty_url) as of_floor:
+            writing = child({}, "benchmarks.cycles.floor", json.dumps(ready), url, empty_url)
+        told(f"floor: that, and insert {writing['rows']:,.0f} rows", writing, writing, of_floor)
+    told(f"first cycle, {first['changes']:,.0f} changes", first, writing, of_first)
+    if options.is_replayed:
         child(environment, "benchmarks.cycles.one_cycle", connection)
     with measured_server(url) as of_again:
         again = child(environment, "benchmarks.cycles.one_cycle", connection)
     assert again["changes"] == 0, "the second cycle had something to change"
-    rows = (
-        (f"{name}: floor: that, and insert {writing['rows']:,.0f} rows", writing, writing, of_floor),
-        (f"{name}: first cycle, {first['changes']:,.0f} changes", first, writing, of_first),
-        (f"{name}: the same with nothing to change", again, reading, of_again),
-    )
-    for label, usage, floor, server in rows:
-        show(label, usage, floor, server)
-        if is_explained:
-            explain(server)
+    told("the same with nothing to change", again, reading, of_again)
+    change_some(ready["admin_url"], people_of(url))
+    with measured_server(url) as of_increment:
+        increment = child(environment, "benchmarks.cycles.one_cycle", connection, "incremental")
+    told(f"an increment, {increment['changes']:,.0f} changes", increment, {}, of_increment)
 
 
-def databases() -> Iterator[tuple[str, str, str]]:
-    """Gives each kind with the URLs of two databases."""
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite+aiosqlite:///{folder}"
-        yield "SQLite", f"{url}/leaver.db", f"{url}/empty.db"
-    with running_postgres(PRELOADED) as url:
-        with admin_connection(url) as connection:
-            connection.execute("CREATE DATABASE empty")
-        yield "PostgreSQL", url, url.removesuffix("postgres") + "empty"
+def databases(only: str = "") -> Iterator[tuple[str, str, str]]:
+    """Gives each kind, or one, with the URLs of two databases."""
+    if only != "PostgreSQL":
+        with tempfile.TemporaryDirectory() as folder:
+            url = f"sqlite+aiosqlite:///{folder}"
+            yield "SQLite", f"{url}/leaver.db", f"{url}/empty.db"
+    if only != "SQLite":
+        with running_postgres(PRELOADED) as url:
+            with admin_connection(url) as connection:
+                connection.execute("CREATE DATABASE empty")
+            yield "PostgreSQL", url, url.removesuffix("postgres") + "empty"
 
 
 def child(environment: Mapping[str, str], module: str, *arguments: str) -> dict[str, Any]:
@@ -147,7 +168,10 @@ def show(
     floor: Mapping[str, float],
     server: ServerUsage | None = None,
 ) -> None:
-    """Prints a row. Without a server its columns are empty: SQLite's work is in the CPU of the process."""
+    """Prints a row. Without a server its columns are empty: SQLite's work is in the CPU of the process.
+
+    Without a floor there is nothing to compare with.
+    """
     server = server or ServerUsage()
     print(
         ROW.format(
@@ -156,11 +180,19 @@ def show(
             f"{usage['peak_mb']:.0f}",
             "" if server.statements is None else f"{server.statements:,}",
             "" if server.rows_written is None else f"{server.rows_written:,}",
-            *(f"{usage[measure] / floor[measure]:.1f}" for measure in ("cpu_s", "wall_s")),
-        )
+            *(f"{usage[each] / floor[each]:.1f}" if floor else "" for each in ("cpu_s", "wall_s")),
+        ),
+        flush=True,
     )
 
 
 if __name__ == "__main__":
     sizes = [int(each) for each in sys.argv[1:] if not each.startswith("--")]
-    run(*sizes, is_explained="--explain" in sys.argv, is_replayed="--replay" in sys.argv)
+    only = {"--sqlite": "SQLite", "--postgresql": "PostgreSQL"}
+    wanted = Options(
+        is_explained="--explain" in sys.argv,
+        is_replayed="--replay" in sys.argv,
+        has_insert_floor="--no-insert-floor" not in sys.argv,
+        only=next((only[each] for each in sys.argv if each in only), ""),
+    )
+    run(*sizes, options=wanted)

@@ -24,6 +24,7 @@ from store.tenancy import connections
 from tests.builders.secret_keys import secret_key
 from worker import metrics
 from worker.cycle.run import CycleRequest, run_cycle
+from worker.graph.auth.kept_tokens import KeptTokens
 from worker.locks.hold import LeaseSettings
 from worker.locks.lease import holding
 from worker.services import build_services
@@ -81,15 +82,14 @@ def _show(name: str, told: Mapping[str, float]) -> None:
 async def _increments(reference: str, admin_url: str, rounds: int, changes: int) -> None:
     settings = load_settings()
     db = await open_database(settings.database_url)
-    services = build_services(settings, db)
-    async with db.reading() as conn:
-        connection = await connections.find(conn, reference)
-    assert connection is not None
+    services = build_services(settings, db, kept=KeptTokens())  # as a worker does
     people = await asyncio.to_thread(_entitled, admin_url)
 
     async def increment() -> None:
         for _ in range(changes):
             await asyncio.to_thread(_rename, admin_url, next(people))
+        async with db.reading() as conn:
+            connection = await connections.find(conn, reference)
         lease = LeaseSettings("benchmark", settings.lease_s)
         async with holding(db, services.clock, connection.tenant_id, connection.id, lease) as hold:
             report = await run_cycle(services, connection, hold, CycleRequest())

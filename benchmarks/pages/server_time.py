@@ -83,6 +83,7 @@ def addresses(scene: ConsoleScene) -> dict[str, str]:
         "users, inactive": f"{base}/users?state=inactive",
         "users, far down": f"{base}/users?after={deep}",
         "users, by a name": f"{base}/users?q=person99",
+        "users, within names": f"{base}/users?q=son99",
         "search of a name": f"{base}/search?q=person4711@contoso.example",
         "logs, all": f"{base}/logs?days=all",
         "logs, failures": f"{base}/logs?days=all&status=failure",

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.company import company
+from benchmarks.cycles.changes import change_some, people_of
 from benchmarks.cycles.full_cycle import child, connect, databases
-from benchmarks.cycles.incremental import change_some, entitled_people
 from benchmarks.plots.chart import Point, chart
 from benchmarks.server_usage import measured_server
 from tests.builders.secret_keys import secret_key
 
-SIZES = (500, 2_000, 8_000, 32_000)
+SIZES = (1_000, 4_000, 16_000, 64_000)
 USERS_IN_A_GROUP = 50
 FOLDER = Path("docs/pictures")
 CYCLE, INCREMENT, PUSH, PAGE = "cycle", "increment", "push", "page"
@@ -68,8 +68,7 @@ def _measure(found: Series, name: str, url: str, ready: Mapping[str, Any], users
 
     note(CYCLE, f"{name}, the first", cycle())
     note(CYCLE, f"{name}, nothing to change", cycle())
-    people = entitled_people(ready["admin_url"])
-    change_some(ready["admin_url"], people)
+    change_some(ready["admin_url"], people_of(url))
     note(INCREMENT, name, cycle("incremental"))
     told = child(environment, "benchmarks.plots.at_size", connection)
     note(PUSH, name, told["push_ms"])

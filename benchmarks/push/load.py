@@ -107,9 +107,11 @@ async def expect(wire: Wire, request: Request) -> bytes:
     return body
 
 
-def stream(name: str) -> Work:
+def stream(name: str, connections: int | None = None) -> Work:
     async def work(target: Target) -> float:
-        return await drive(target.base, target.tokens, islice(target.streams[name], MOST_REQUESTS))
+        return await drive(
+            target.base, target.tokens[:connections], islice(target.streams[name], MOST_REQUESTS)
+        )
 
     return work
 
@@ -143,6 +145,9 @@ WORKS: dict[str, Work] = {
     "find": stream("find"),
     "patch": stream("patch"),
     "create": stream("create"),
+    "find_one": stream("find", 1),
+    "patch_one": stream("patch", 1),
+    "create_one": stream("create", 1),
     "add_small": additions(SMALL),
     "add_large": additions(LARGE),
 }

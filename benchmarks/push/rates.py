@@ -30,6 +30,9 @@ GOALS = {
     "create": ("create a user", 3, 2),
     "find": ("userName eq lookup", 5, 3),
     "patch": ("PATCH active", 3, 2),
+    "create_one": ("create, one connection", 3, 2),
+    "find_one": ("look-up, one connection", 5, 3),
+    "patch_one": ("PATCH, one connection", 3, 2),
     "add_large": ("add a member to a group of 10,000", 500, 500),
 }
 
@@ -38,6 +41,7 @@ Rates = Mapping[str, list[float]]
 
 def run() -> None:
     """Prints the table."""
+    load = os.getloadavg()[0]
     with ExitStack() as stack:
         targets = [
             {
@@ -53,14 +57,15 @@ def run() -> None:
         ):
             targets.append({"name": name, **stack.enter_context(server(url))})
         rates = child({}, "benchmarks.push.load", json.dumps(targets))
-    print(f"\nPush: 2,000 users, {CONNECTIONS} connections, requests per second (median of rounds)")
+    print(f"\nPush: 2,000 users, {CONNECTIONS} connections, requests per second (median of rounds);", end=" ")
+    print(f"load {load:.1f} before, {os.getloadavg()[0]:.1f} after")
     print(ROW.format("", PEER, SQLITE, "x peer (goal)", POSTGRES, "x peer (goal)"))
     for work, (title, *goals) in GOALS.items():
         _show_against_peer(title, rates[work], goals)
     print(ROW.format("", "", SQLITE, "x (goal)", POSTGRES, "x (goal)"))
     _show_pair("add a member: group of 10 / 10,000", rates["add_small"], rates["add_large"], 1.2)
     _show_pair(f"list 100 of {CROWD:,}: first / 50,000th", rates["list_first"], rates["list_deep"], 3)
-    print(f"  writing 4 kB to the disk takes {_disk_ms():.1f} ms")
+    print(f"  writing 4 kB to the disk and flushing it takes {_disk_ms():.1f} ms")
 
 
 def _show_against_peer(title: str, rates: Rates, goals: list[int]) -> None:

@@ -78,16 +78,16 @@ def _passes(entra: list[dict[str, str]], workers: int) -> dict[str, Pass]:
         ):
             passes = {"first cycle": _pass(database, processes)}
             passes["nothing to change"] = _pass(database, processes)
-            _answer_late(entra, LATENCY_S)
+            answer_late(entra, LATENCY_S)
             passes[f"the same, Graph takes {LATENCY_S} s"] = _pass(database, processes)
-            _answer_late(entra, 0.0)
+            answer_late(entra, 0.0)
     for name, each in passes.items():
         cells = (f"{each.wall_s:.1f}", f"{CONNECTIONS / each.wall_s:.1f}", f"{each.cpu_s:.1f}")
         print(ROW.format(f"{workers} worker(s): {name}", *cells, f"{each.cpu_s / each.wall_s:.2f}"))
     return passes
 
 
-def _answer_late(entra: list[dict[str, str]], delay_s: float) -> None:
+def answer_late(entra: list[dict[str, str]], delay_s: float) -> None:
     """Lets every answer of Entra come so late, as it does over the internet."""
     for ready in entra:
         url = f"{ready['admin_url'].rstrip('/')}/faults"

@@ -58,10 +58,15 @@ class TenantEffect:
     connections: Sequence[ConnectionEffect]
 
 
-async def connection_effect(services: Services, actor: Actor, connection: str) -> ConnectionEffect:
-    """Return what the deletion of a connection concerns. Raises `UnknownReference`."""
+async def connection_effect(
+    services: Services, actor: Actor, connection: str, *, most: int | None = None
+) -> ConnectionEffect:
+    """Return what the deletion of a connection concerns; counting ends at `most`.
+
+    Raises `UnknownReference`.
+    """
     async with services.db.reading() as conn:
-        return await _effect(conn, await find_connection(conn, actor, connection))
+        return await _effect(conn, await find_connection(conn, actor, connection), most)
 
 
 async def tenant_effect(services: Services, actor: Actor, tenant: str) -> TenantEffect:
@@ -118,8 +123,9 @@ async def delete_tenant(services: Services, actor: Actor, tenant: str, people: P
     return effect
 
 
-async def _effect(conn: AsyncConnection, connection: Connection) -> ConnectionEffect:
-    return ConnectionEffect(connection, await deletion.count(conn, connection.tenant_id, connection.id))
+async def _effect(conn: AsyncConnection, connection: Connection, most: int | None = None) -> ConnectionEffect:
+    of = conn, connection.tenant_id, connection.id
+    return ConnectionEffect(connection, await deletion.count(*of, most=most))
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Request a cycle or on-demand provisioning of a worker, and look how far it is."""
+"""Request a run of a worker, and look how far it is."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from console.admin.errors import Noun, UnknownReference
 from console.admin.references import find_connection
 from console.admin.run_now import ProvisionRequest
 from console.admin.services import Services
-from store.records import Connection, Cycle, JsonValue
+from store.records import Connection, Cycle, CycleKind, JsonValue
 from store.sync import cycles
 from store.sync.cycles import Progress
 from worker.cycle.run import CycleRequest
 from worker.jobs import requests
+from worker.jobs.dispatch import WAITING
 from worker.jobs.queue import JobId, JobKind, JobState
 from worker.services import build_services
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedRun:
-    """A run that a worker carries out, or has carried out within the last hour."""
+    """A cycle, on-demand provisioning or the applying of a plan: what a worker carries
+    out, or has carried out within the last hour.
+    """
 
     id: str
     kind: JobKind
@@ -48,7 +51,7 @@ async def request_cycle(
     detail: dict[str, JsonValue] = {"full": request.is_full, "dry_run": request.is_dry_run}
     await _note(services, actor, found, "sync_requested", detail)
     job_id = await requests.request_cycle(build_services(services.settings, services.db), found, request)
-    return _run(job_id, JobKind.CYCLE)
+    return requested(job_id, JobKind.CYCLE)
 
 
 @requires("admin:sync:run")
@@ -74,7 +77,7 @@ async def request_provisioning(
         asks_entra=request.asks_entra,
         actor=actor.label,
     )
-    return _run(job_id, JobKind.ON_DEMAND)
+    return requested(job_id, JobKind.ON_DEMAND)
 
 
 async def show(services: Services, actor: Actor, connection: str, run: str) -> RequestedRun:
@@ -91,11 +94,20 @@ async def show(services: Services, actor: Actor, connection: str, run: str) -> R
     if progress.state is JobState.RUNNING:
         async with services.db.reading() as conn:
             running = await cycles.running(conn, found.tenant_id, found.id)
+    if running is not None and kind != JobKind.CYCLE and running[0].kind is not CycleKind.ON_DEMAND:
+        running = running[0], Progress(WAITING)  # another run, which has to give way first
     return RequestedRun(run, JobKind(kind), progress.state, progress.result, running)
 
 
-def _run(job_id: JobId, kind: JobKind) -> RequestedRun:
-    return RequestedRun(f"{kind}.{job_id.rpartition(':')[2]}", kind, JobState.QUEUED)
+def requested(job_id: JobId, kind: JobKind) -> RequestedRun:
+    """Return the run of a job that was submitted now."""
+    return RequestedRun(run_id(job_id), kind, JobState.QUEUED)
+
+
+def run_id(job_id: JobId) -> str:
+    """Return the id of the run that a job carries out: it names no connection."""
+    kind, _, rest = job_id.partition(":")
+    return f"{kind}.{rest.rpartition(':')[2]}"
 
 
 async def _find(services: Services, actor: Actor, reference: str) -> Connection:

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin.services import Services
 from console.api.problems import Problem
-from console.api.transactions import guarded
 from console.documents.values import JsonDocument
+from console.transactions import guarded
 from store.database import Database
 from store.errors import VersionMoved
 from store.integration import idempotency_keys

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PHASES = {
     "users": "Reading users",
     "groups": "Reading group members",
+    "evidence": "Asking Entra once more who is gone",
     "apply": "Applying",
     "subjects": "Provisioning",
     "steps": "Provisioning, step by step",

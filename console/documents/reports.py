@@ -12,7 +12,7 @@ from console.documents.values import JsonDocument, iso
 from store.records import Cycle, DriftFinding, HeldPlan, JsonValue, PlanStatus, Receipt
 from store.sync.cycles import Progress
 from store.sync.drift_reports import DriftReport
-from worker.cycle.held_plans import Decided
+from worker.cycle.held_plans import LEFT_ALONE
 from worker.cycle.report import CycleReport
 from worker.on_demand.report import OnDemandReport, OnDemandResult
 
@@ -131,18 +131,15 @@ def plan(record: HeldPlan, name: str | None = None) -> JsonDocument:
     }
 
 
-def applied_plan(decided: Decided, name: str | None = None) -> JsonDocument:
-    """Return the document of an approved plan with what became of its rows."""
+def applied_plan(record: HeldPlan, name: str | None = None) -> JsonDocument:
+    """Return the document of an applied plan with what became of its rows."""
+    rows: list[Any] = plan_rows(record)
+    counts: JsonDocument = dict(Counter(row["action"] for row in rows if row["state"] == "applied"))
     dropped: list[JsonValue] = [
-        {"subject": row.change.subject.label, "why": row.why} for row in decided.dropped
+        {"subject": row["subject"]["label"], "why": row["why"]} for row in rows if row["state"] == LEFT_ALONE
     ]
-    counts: JsonValue = {action.value: number for action, number in decided.applied.counts.items()}
-    return {
-        **plan(decided.plan, name),
-        "applied": counts,
-        "dropped": dropped,
-        "waiting": decided.waiting,
-    }
+    waiting = sum(row["state"] == "waits_in_another_plan" for row in rows)
+    return {**plan(record, name), "applied": counts, "dropped": dropped, "waiting": waiting}
 
 
 def provisioning_report(report: OnDemandReport) -> JsonDocument:

@@ -53,7 +53,7 @@ _FACTS: Mapping[str, Callable[[_Row], str]] = {
     "lost_before": lambda row: row.moment("lost", "before"),
     "access_ended_at": lambda row: row.moment("ended_at"),
     "evidence_at": lambda row: row.moment("graph", "at"),
-    "evidence_says": lambda row: entra_says(row.finding.evidence),
+    "evidence_says": lambda row: entra_says(row.finding.evidence, row.finding.kind),
     "found_in_entra": lambda row: words(row.evidence("graph", "user_found")),
     "account_enabled": lambda row: words(row.evidence("graph", "account_enabled")),
     "deleted_at": lambda row: row.moment("graph", "soft_deleted_at"),

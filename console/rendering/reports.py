@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console.rendering import text
-from store.records import JsonValue
+from store.records import DriftKind, JsonValue
 
 ReportDocument = Mapping[str, Any]
 """The document of an on-demand report (design.md §6)."""
@@ -75,8 +75,11 @@ def differences(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue])
     return "; ".join(f"{n}: {text.brief(before.get(n), 30)} → {text.brief(after.get(n), 30)}" for n in names)
 
 
-def entra_says(evidence: Mapping[str, Any]) -> str:
-    """Return what Entra answered about this one user, or else why nothing was done."""
+def entra_says(evidence: Mapping[str, Any], kind: DriftKind | None = None) -> str:
+    """Return what Entra answered about this one user, or else why nothing was done.
+
+    For an unmatched account it was a search, which proves no absence.
+    """
     answer = evidence.get("graph")
     if not answer:
         return str(evidence.get("why") or evidence.get("note") or evidence.get("detail") or "")
@@ -85,7 +88,7 @@ def entra_says(evidence: Mapping[str, Any]) -> str:
     if answer["soft_deleted_at"]:
         return "in the recycle bin"
     if not answer["user_found"]:
-        return "does not exist"
+        return "no one was found" if kind is DriftKind.UNMATCHED_ACCOUNT else "does not exist"
     if answer["account_enabled"] is False:
         return "account disabled"
     is_assigned = answer["assigned_directly"] or answer["assigned_by_group"]

@@ -8,11 +8,12 @@ import json
 import signal
 import sys
 from contextlib import AsyncExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from socket import socket
 
 import uvloop
 from aiohttp import web
+from pydantic import HttpUrl
 
 from config.keys import Purpose
 from config.logging import configure_logging
@@ -73,8 +74,10 @@ def _listen_for_operations(settings: Settings, server_port: int, port: int | Non
 def build_app(services: Services, public_url: str) -> web.Application:
     """Put the application together around an open database.
 
-    `public_url` is the URL by which clients reach it.
+    `public_url` is the URL by which clients reach it: documents and links name it.
     """
+    known = services.settings.model_copy(update={"public_url": HttpUrl(public_url)})
+    services = replace(services, settings=known)
     app = web.Application(
         client_max_size=BODY_LIMIT_BYTES,
         middlewares=[note_requests, health.measure],
@@ -131,12 +134,12 @@ async def _serve(
             from worker.process import working
 
             await stack.enter_async_context(working(settings, services.db))
-        _freeze_startup_objects()
+        freeze_startup_objects()
         _announce(url, public_url, url_of(operations), as_json=as_json)
         await _until_stopped()
 
 
-def _freeze_startup_objects() -> None:
+def freeze_startup_objects() -> None:
     """Exclude what was loaded at start from garbage collection.
 
     The collector would search all of it every few hundred requests. Measured: a tenth

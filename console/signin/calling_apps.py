@@ -30,25 +30,25 @@ class CallingApp:
     """The vendor's app, and whose sessions it can ask about."""
 
     token_id: TokenId
-    name: str
-    permissions: Sequence[str]
-    tenant_id: TenantId | None
-    """None: an operator's token, for the sessions of all tenants."""
+    actor: Actor
+    """The app as the actor of a use case; of an operator's token without a tenant: for
+    the sessions of all.
+    """
+    may_introspect: bool
+    """Whether it may ask about sessions, and fetch them after sign-in."""
 
     @classmethod
     def of(cls, token: ApiToken) -> CallingApp:
         """Return the app that a connection's token stands for."""
-        return cls(token.id, token.name, token.permissions, token.tenant_id)
+        return cls.made_of(token.id, token.name, token.permissions, token.tenant_id)
 
-    @property
-    def actor(self) -> Actor:
-        """Return the app as the actor of a use case."""
-        return Actor(ActorKind.API, self.name, self.tenant_id)
-
-    @property
-    def may_introspect(self) -> bool:
-        """Return whether it may ask about sessions, and fetch them after sign-in."""
-        return not _ANY_OF.isdisjoint(self.permissions)
+    @classmethod
+    def made_of(
+        cls, token_id: TokenId, name: str, permissions: Sequence[str], tenant_id: TenantId | None
+    ) -> CallingApp:
+        """Return the app that a token of any kind stands for."""
+        actor = Actor(ActorKind.API, name, tenant_id)
+        return cls(token_id, actor, not _ANY_OF.isdisjoint(permissions))
 
 
 @dataclass(slots=True)
@@ -62,6 +62,8 @@ class CallingApps:
     memory_s: float
     clock: Callable[[], float] = time.monotonic
     _operators: dict[str, tuple[float, OperatorToken]] = field(default_factory=dict)
+    _apps: dict[TokenId, tuple[ApiToken, CallingApp]] = field(default_factory=dict)
+    """What was made of tokens, for as long as these are remembered."""
 
     async def bearer(self, authorization: str, address: str | None) -> CallingApp:
         """Return the app of a bearer header.
@@ -69,7 +71,7 @@ class CallingApps:
         Raises scim2_models.UnauthorizedException or ForbiddenException.
         """
         try:
-            return CallingApp.of(await self.tokens.authenticate_app(authorization, address))
+            return self._app_of(await self.tokens.authenticate_app(authorization, address))
         except UnauthorizedException:
             operator = await self.operator(authorization.strip().partition(" ")[2])
             if operator is None:
@@ -108,7 +110,16 @@ class CallingApps:
             raise ForbiddenException(detail=f"The operator's token '{token.name}' was revoked.")
         if token.expires_at is not None and token.expires_at <= datetime.now(UTC):
             raise ForbiddenException(detail=f"The operator's token '{token.name}' has expired.")
-        return CallingApp(token.id, token.name, token.permissions, None)
+        return CallingApp.made_of(token.id, token.name, token.permissions, None)
+
+    def _app_of(self, token: ApiToken) -> CallingApp:
+        """Return the app of a token, made once for each token that was read."""
+        known = self._apps.get(token.id)
+        if known is None or known[0] is not token:
+            if len(self._apps) >= _MEMORY_SIZE:
+                self._apps.clear()
+            known = self._apps[token.id] = (token, CallingApp.of(token))
+        return known[1]
 
     async def _operator_token(self, secret: str) -> OperatorToken | None:
         known = self._operators.get(secret)

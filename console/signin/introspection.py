@@ -9,8 +9,9 @@ commit on that ended it (design.md §7, I3).
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 import orjson
@@ -36,10 +37,9 @@ LONGEST_MAX_AGE_S = 86_400.0
 WRITE_SEEN_EVERY_S = 5.0
 _BODY_TIMEOUT_S = 10.0
 
-RATE = web.AppKey("introspection_rate", RequestRate)
-CALLERS = web.AppKey("calling_apps", CallingApps)
-DESK = web.AppKey("session_desk", SessionDesk)
-PUBLIC_URL = web.AppKey("session_issuer", str)
+_TOKEN_ALONE = re.compile(rb"token=([A-Za-z0-9_.~-]{1,1000})")
+"""A form of one parameter in which nothing is encoded, as nearly all are."""
+_JSON = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 log = structlog.get_logger()
 
@@ -48,25 +48,41 @@ class InvalidIntrospection(Exception):
     """A request that cannot be understood; the message says which parameter."""
 
 
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    """What a question needs; `issuer` is this server's public URL."""
+
+    desk: SessionDesk
+    callers: CallingApps
+    rate: RequestRate
+    issuer: str
+
+
+INTROSPECTION = web.AppKey("introspection", Introspection)
+
+
 def add_routes(app: web.Application, services: Services, public_url: str) -> None:
     """Add introspection to an application that serves SCIM: they share its tokens."""
-    app[DESK] = SessionDesk(services)
-    state = app[SCIM]
-    app[CALLERS] = CallingApps(services.db, state.authenticator, state.services.limits.token_memory_s)
-    app[PUBLIC_URL] = public_url
-    per_s = services.settings.introspections_per_s
-    app[RATE] = RequestRate(replace(state.services.limits, requests_per_s=per_s, burst=int(2 * per_s)))
+    state, per_s = app[SCIM], services.settings.introspections_per_s
+    limits = state.services.limits
+    app[INTROSPECTION] = Introspection(
+        SessionDesk(services),
+        CallingApps(services.db, state.authenticator, limits.token_memory_s),
+        RequestRate(replace(limits, requests_per_s=per_s, burst=int(2 * per_s))),
+        public_url,
+    )
     app.router.add_post(PATH, introspect)
     app.cleanup_ctx.append(_writing_seen)
 
 
 async def _writing_seen(app: web.Application) -> AsyncIterator[None]:
     """Write the last uses of sessions every few seconds, many at a time."""
-    task = asyncio.create_task(_write_seen_for_ever(app[DESK]))
+    desk = app[INTROSPECTION].desk
+    task = asyncio.create_task(_write_seen_for_ever(desk))
     yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await app[DESK].close()
+    await desk.close()
 
 
 async def _write_seen_for_ever(desk: SessionDesk) -> None:
@@ -80,13 +96,14 @@ async def _write_seen_for_ever(desk: SessionDesk) -> None:
 
 async def introspect(request: web.Request) -> web.StreamResponse:
     """Answer about one session; 401 is about the caller's own token only."""
+    state = request.app[INTROSPECTION]
     try:
         form = await _form(request)
-        caller = await _caller(request)
+        caller = await _caller(request, state.callers)
         if not caller.may_introspect:
             return _answer(403, _error("insufficient_scope", f"The token lacks {SECTION}:{ACTION}."))
-        request.app[RATE].count(caller.token_id)
-        found = await request.app[DESK].check(caller.actor, form["token"], _max_age_s(form))
+        state.rate.count(caller.token_id)
+        found = await state.desk.check(caller.actor, form["token"], _max_age_s(form))
     except InvalidIntrospection as error:
         return _answer(400, _error("invalid_request", str(error)))
     except UnauthorizedException as error:
@@ -97,7 +114,7 @@ async def introspect(request: web.Request) -> web.StreamResponse:
         return _answer(refusal.status, _error("access_denied", str(refusal.body["detail"])), refusal.headers)
     if found is None:
         return _answer(200, INACTIVE)
-    return _answer(200, introspection(found, utc_now(), request.app[PUBLIC_URL]))
+    return _answer(200, introspection(found, utc_now(), state.issuer))
 
 
 async def _form(request: web.Request) -> dict[str, str]:
@@ -111,6 +128,8 @@ async def _form(request: web.Request) -> dict[str, str]:
             raise InvalidIntrospection("The body is too large.")
     else:
         body = await read_body(request, MAX_BODY_BYTES, timeout_s=_BODY_TIMEOUT_S)
+    if plain := _TOKEN_ALONE.fullmatch(body):
+        return {"token": plain[1].decode()}
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20)
     except ValueError as error:
@@ -136,11 +155,10 @@ def _max_age_s(form: Mapping[str, str]) -> float | None:
     return seconds
 
 
-async def _caller(request: web.Request) -> CallingApp:
+async def _caller(request: web.Request, apps: CallingApps) -> CallingApp:
     """Return the app that asks: by a bearer or a Basic header (§2.1)."""
     authorization, address = request.headers.get("Authorization", ""), peer_address(request)
     scheme, _, rest = authorization.strip().partition(" ")
-    apps = request.app[CALLERS]
     if scheme.lower() == "basic":
         return await apps.basic(rest, address)
     return await apps.bearer(authorization, address)
@@ -154,8 +172,5 @@ def _answer(
     status: int, body: Mapping[str, JsonValue], headers: Mapping[str, str] | None = None
 ) -> web.Response:
     return web.Response(
-        status=status,
-        body=orjson.dumps(body),
-        content_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        status=status, body=orjson.dumps(body), headers={**_JSON, **headers} if headers else _JSON
     )

@@ -17,14 +17,15 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
+from console.admin.connections.openid_provider import PRIVATE_REMEDY
 from console.admin.connections.service_urls import is_loopback
 from console.admin.sessions.errors import SignInProblem, SignInRefused
 from console.admin.sessions.provider_sign_in import ProviderClient
 from console.signin.entra import BegunFlow, refusal
 from console.signin.id_token import ExpectedIssuer
+from console.signin.provider_http import ProviderHttp, ProviderUnreachable
+from worker.delivery.targets import PrivateAddress, TargetRefused
 
-ANSWER_WITHIN_S = 10.0
-LARGEST_ANSWER_BYTES = 262_144
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -40,14 +41,14 @@ class Discovered:
         return found if isinstance(found, str) else None
 
 
-def discover(client: ProviderClient) -> Discovered:
+def discover(client: ProviderClient, http: ProviderHttp) -> Discovered:
     """Read the provider's own description; blocks. Raises `SignInRefused`.
 
     Its issuer has to be the configured one, letter by letter (Discovery §4.3), and its
     endpoints https.
     """
     issuer = client.provider.issuer
-    document = _answer("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    document = _answer(http, "GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     if document.get("issuer") != issuer:
         raise SignInRefused(SignInProblem.NOT_SET_UP, "the provider names another issuer")
     for name in _ENDPOINTS:
@@ -60,8 +61,9 @@ def discover(client: ProviderClient) -> Discovered:
 class OpenIdFlow:
     """One connection's sign-in with its provider; its methods block."""
 
-    def __init__(self, client: ProviderClient, discovered: Discovered) -> None:
+    def __init__(self, client: ProviderClient, discovered: Discovered, http: ProviderHttp) -> None:
         self._client = client
+        self._http = http
         self._found = discovered
         provider = client.provider
         keys_url = str(discovered.document["jwks_uri"])
@@ -109,7 +111,7 @@ class OpenIdFlow:
             auth = httpx.BasicAuth(provider.client_id, secret)
         else:
             form |= {"client_id": provider.client_id, "client_secret": secret}
-        result = _answer("POST", str(self._found.document["token_endpoint"]), form, auth)
+        result = _answer(self._http, "POST", str(self._found.document["token_endpoint"]), form, auth)
         token = result.get("id_token")
         if isinstance(token, str):
             return token
@@ -145,22 +147,21 @@ def _is_safe(issuer: str, url: str) -> bool:
 
 
 def _answer(
-    method: str, url: str, form: Mapping[str, str] | None = None, auth: httpx.Auth | None = None
+    http: ProviderHttp,
+    method: str,
+    url: str,
+    form: Mapping[str, str] | None = None,
+    auth: httpx.Auth | None = None,
 ) -> dict[str, Any]:
-    """Return a JSON object; no redirect is followed. Raises `SignInRefused`."""
+    """Return a JSON object. Raises `SignInRefused`."""
     try:
-        with (
-            httpx.Client(timeout=ANSWER_WITHIN_S, follow_redirects=False) as http,
-            http.stream(method, url, data=form, auth=auth) as answer,
-        ):
-            body = bytearray()
-            for chunk in answer.iter_bytes():
-                body += chunk
-                if len(body) > LARGEST_ANSWER_BYTES:
-                    raise SignInRefused(SignInProblem.PROVIDER_REFUSED, "its answer is too large")
-        document = json.loads(body)
-    except (httpx.HTTPError, OSError) as error:
-        raise SignInRefused(SignInProblem.PROVIDER_UNREACHABLE, type(error).__name__) from error
+        document = json.loads(http.send(method, url, form, auth))
+    except ProviderUnreachable as error:
+        raise SignInRefused(SignInProblem.PROVIDER_UNREACHABLE, str(error)) from error
+    except PrivateAddress as error:
+        raise SignInRefused(SignInProblem.NOT_SET_UP, f"{error}: {PRIVATE_REMEDY}") from error
+    except TargetRefused as error:
+        raise SignInRefused(SignInProblem.NOT_SET_UP, f"the provider's address: {error}") from error
     except (ValueError, RecursionError) as error:
         raise SignInRefused(SignInProblem.PROVIDER_REFUSED, "its answer is no JSON") from error
     if not isinstance(document, dict):

@@ -39,6 +39,7 @@ from console.signin.id_token import (
     verify_logout_token,
 )
 from console.signin.openid import OpenIdFlow, discover
+from console.signin.provider_http import ProviderHttp
 from scim.app import peer_address
 from scim.auth.jwks import SigningKeys
 from scim.errors import NotNow
@@ -83,7 +84,11 @@ class SignInState:
 
     services: Services
     public_url: str
+    provider_http: ProviderHttp
+    provider_keys: SigningKeys
+    """Of providers other than Entra, fetched within what the operator allows."""
     keys: SigningKeys = field(default_factory=SigningKeys)
+    """Of Entra."""
     limit: AttemptLimit = field(default_factory=AttemptLimit)
 
 
@@ -92,7 +97,9 @@ STATE = web.AppKey("sign_in", SignInState)
 
 def add_routes(app: web.Application, services: Services, public_url: str) -> None:
     """Add the routes of sign-in and of logout to an application."""
-    app[STATE] = SignInState(services, public_url)
+    settings = services.settings
+    http = ProviderHttp(settings.allow_simulator, settings.allow_private_issuers)
+    app[STATE] = SignInState(services, public_url, http, SigningKeys(http.fetch_keys))
     app_return.add_grant(app, services, public_url)
     router = app.router
     router.add_get(pages.STYLESHEET_PATH, pages.serve_stylesheet)
@@ -260,11 +267,12 @@ async def back_channel_logout(request: web.Request) -> web.StreamResponse:
     """End what a logout token names (OpenID Connect Back-Channel Logout §2.5)."""
     state, connection_id = request.app[STATE], request.match_info["connection_id"]
     try:
-        expected = (await _flow(request)).expected
+        flow = await _flow(request)
+        expected = flow.expected
         token = (await request.post()).get("logout_token")
         if not isinstance(token, str) or len(token) > LONGEST_LOGOUT_TOKEN:
             raise TokenRefused("there is no logout_token")
-        claims = await verify_logout_token(token, expected, state.keys)
+        claims = await verify_logout_token(token, expected, _keys(state, flow))
         await sign_in.end_for_provider(
             *(state.services, AT_THE_DOOR, connection_id, expected.issuer),
             session_id=claims.get("sid"),
@@ -281,18 +289,23 @@ async def back_channel_logout(request: web.Request) -> web.StreamResponse:
 
 
 async def _flow(request: web.Request) -> EntraFlow | OpenIdFlow:
-    services, connection_id = request.app[STATE].services, request.match_info["connection_id"]
+    state, connection_id = request.app[STATE], request.match_info["connection_id"]
+    services, http = state.services, state.provider_http
     other = await provider_sign_in.provider(services, AT_THE_DOOR, connection_id)
     if other is not None:
-        return OpenIdFlow(other, await asyncio.to_thread(discover, other))
+        return OpenIdFlow(other, await asyncio.to_thread(discover, other, http), http)
     return EntraFlow(await sign_in.client(services, AT_THE_DOOR, connection_id))
+
+
+def _keys(state: SignInState, flow: EntraFlow | OpenIdFlow) -> SigningKeys:
+    return state.provider_keys if isinstance(flow, OpenIdFlow) else state.keys
 
 
 async def _verified(
     state: SignInState, flow: EntraFlow | OpenIdFlow, token: str, nonce: str
 ) -> IdentityClaims:
     try:
-        return await verify_id_token(token, flow.expected, nonce, state.keys)
+        return await verify_id_token(token, flow.expected, nonce, _keys(state, flow))
     except ForeignDirectory as foreign:
         raise SignInRefused(SignInProblem.ANOTHER_DIRECTORY, str(foreign)) from foreign
     except TokenRefused as refused:

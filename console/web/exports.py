@@ -79,4 +79,5 @@ async def _write_json(response: web.StreamResponse, rows: AsyncIterator[Mapping[
 def _cell(value: object) -> str:
     """Return a cell; a text that a spreadsheet would run as a formula gets a quote."""
     text = "" if value is None else str(value)
+    text = orjson.dumps(value).decode() if isinstance(value, Mapping) else text
     return f"'{text}" if text.startswith(_FORMULA) else text

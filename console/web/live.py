@@ -41,6 +41,7 @@ PHASES: Mapping[str, str] = {
     "apply": "Applying",
     "subjects": "Provisioning",
     "steps": "Provisioning, step by step",
+    "waiting": "Waiting for the running cycle to give way",
 }
 
 

@@ -41,7 +41,8 @@ from store.records import (
 from store.search import query as search
 
 SECTION = "admin:group"
-MEMBERS_PER_READ = 5_000
+MEMBERS_PER_READ = 500
+"""Some 5 ms of work; other requests get their turn between."""
 
 
 async def create(request: ScimRequest) -> ScimResponse:
@@ -193,7 +194,7 @@ def answer(request: ScimRequest, group: Group, projection: Projection, status: i
 
 
 async def written(request: ScimRequest, group: Group, projection: Projection) -> AsyncIterator[bytes]:
-    """Write a group with its members as JSON, a few thousand members at a time.
+    """Write a group with its members as JSON, a few hundred members at a time.
 
     Each piece is a short read of its own, so that a slow client holds no transaction
     open.

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -19,6 +18,7 @@ from scim2_server.cursor import Cursors
 
 from scim.auth.request_rate import answer_cost, scan_cost
 from scim.endpoints import groups
+from scim.endpoints.match_queries import matched_user, note_match
 from scim.endpoints.projection import Projection, read_projection
 from scim.endpoints.representation import group_resource, group_value, user_resource
 from scim.limits import ScimLimits, setting_of
@@ -32,18 +32,14 @@ from store.records import Group, User
 from store.search import query as search
 from store.search.combined import users_and_groups
 from store.search.criteria import (
-    AnyValue,
-    Compare,
     Constant,
     Criterion,
-    Operator,
     Position,
     SearchQuery,
     comparisons,
     reads_every_row,
 )
 from store.search.query import SearchPage
-from store.sync import holder_notes
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 FURTHEST = 2**31
@@ -136,8 +132,7 @@ async def listing(
     readable = [each for each in shapes if request.principal.may(SECTIONS[each.name], "read")]
     if not readable and not _finds_nothing(request, asked):
         request.principal.require(SECTIONS[shapes[0].name], "read")
-    tenant_id = request.principal.connection.tenant_id
-    async with request.load.large_page(tenant_id, _page_size(request.limits, asked)):
+    async with request.load.large_page(token.tenant_id, request.limits, _page_size(request.limits, asked)):
         return await _answered(request, shapes, readable, asked, cursors)
 
 
@@ -149,8 +144,8 @@ async def _answered(
     cursors: Cursors,
 ) -> ScimResponse:
     query, page = await _search(request, shapes, readable, asked, cursors)
-    if (found := _matched_user(query, page)) is not None:
-        await _note_match(request, found)
+    if (found := matched_user(query, page)) is not None:
+        await note_match(request, found)
     envelope: dict[str, Any] = {
         "schemas": [LIST_URN],
         "totalResults": page.total,
@@ -162,36 +157,6 @@ async def _answered(
         envelope |= _cursors(page, asked, query, cursors)
     projections = {each.name: read_projection(each, asked.attributes, asked.excluded) for each in shapes}
     return await _answer(request, envelope, page.items, projections)
-
-
-_MATCHING = frozenset({"userName", "externalId", "emails", "employeeNumber"})
-"""Attributes by which Entra may be set to look for the account of a person."""
-
-
-def _matched_user(query: SearchQuery, page: SearchPage[Any]) -> User | None:
-    """Return the user that answers a match query: exactly one."""
-    asked = query.criterion
-    if page.total != 1 or not page.items or not _is_match_query(asked):
-        return None
-    found = page.items[0]
-    return found if isinstance(found, User) else None
-
-
-def _is_match_query(asked: Criterion | None) -> bool:
-    """Return whether a filter asks for one value of a matching attribute."""
-    if isinstance(asked, AnyValue):  # emails[type eq "work"].value eq "…"
-        return asked.field.attribute == "emails"
-    return isinstance(asked, Compare) and asked.operator is Operator.EQ and asked.field.attribute in _MATCHING
-
-
-async def _note_match(request: ScimRequest, user: User) -> None:
-    """Note that the push found an account: Entra may anchor a person to it and send
-    nothing. A pull that begins later draws its conclusions as well.
-    """
-    connection, now = request.principal.connection, datetime.now(UTC)
-    await request.db.write(
-        lambda conn: holder_notes.note_found(conn, connection.tenant_id, connection.id, user.id, now)
-    )
 
 
 def _finds_nothing(request: ScimRequest, asked: SearchParameters) -> bool:
@@ -224,7 +189,7 @@ async def _search(
     async with AsyncExitStack() as turn:
         if judging:
             _require_few(request.limits, queries)
-            await turn.enter_async_context(request.load.search(connection.tenant_id, request.limits))
+            await turn.enter_async_context(request.load.large_request(connection.tenant_id, request.limits))
             rows = await _rows_of(request)
             request.charge(sum(scan_cost(rows.get(name, 0), times) for name, times in judging.items()))
         query, page = await _find(request, queries)

@@ -84,7 +84,8 @@ async def patch(request: ScimRequest, user_id: UserId) -> ScimResponse:
     def change(before: Document) -> Document:
         return apply(shape, before, parsed.operations, request.limits.max_patch_comparisons)
 
-    written = apply(shape, {"userName": "-", "active": True}, _about_manager(parsed.operations))
+    about_manager = _about_manager(parsed.operations)
+    written = apply(shape, {"userName": "-", "active": True}, about_manager) if about_manager else {}
     manager = await manager_steps(request, written)
     return await _change(
         request, user_id, change, dialect_step(parsed), *ignored_steps(parsed.ignored), *manager

@@ -25,6 +25,17 @@ async def read_body(
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise UnsupportedEncoding(encoding)
+    if request.content.is_eof() and encoding in ("", "identity"):
+        body = await request.content.read()  # all of it is here: most pushes are one packet
+        if len(body) > most:
+            raise _too_large(most, setting)
+        return body
+    return await _read_in_time(request, encoding, most, setting, timeout_s)
+
+
+async def _read_in_time(
+    request: web.BaseRequest, encoding: str, most: int, setting: str, timeout_s: float | None
+) -> bytes:
     chunks: AsyncIterator[bytes] = request.content.iter_any()
     body = bytearray()
     try:

@@ -102,16 +102,17 @@ class ConnectionCount:
 class BoundedConnection(RequestHandler):
     """One connection: its head has to come in time, and it may not idle for ever."""
 
-    __slots__ = ("_address", "_count", "_is_answering", "_is_counted", "_timer", "_timer_reason")
+    __slots__ = ("_address", "_count", "_deadline", "_is_counted", "_loop_time", "_timer", "_waits_for")
 
     def __init__(self, count: ConnectionCount, manager: Any, **options: Any) -> None:
         super().__init__(manager, **options)
         self._count = count
         self._address = ""
         self._is_counted = False
-        self._is_answering = False
+        self._loop_time = asyncio.get_running_loop().time
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_reason = ""
+        self._waits_for = ""
+        self._deadline = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -122,30 +123,31 @@ class BoundedConnection(RequestHandler):
         if beyond is not None:
             self._abort(beyond)
         else:
-            self._start_timer("head_timeout_s")
+            self._wait_for("head_timeout_s")
+            self._start_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._stop_timer()
+        self._waits_for = ""
+        if self._timer is not None:
+            self._timer.cancel()
         if self._is_counted:
             self._is_counted = False
             self._count.remove(self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._timer_reason == "idle_timeout_s":
-            self._start_timer("head_timeout_s")  # the next request began
+        if self._waits_for == "idle_timeout_s":
+            self._wait_for("head_timeout_s")  # the next request began
         super().data_received(data)
 
     def begin(self) -> None:
         """Note that a whole head has come and its request is being answered."""
-        self._is_answering = True
-        self._stop_timer()
+        self._waits_for = ""
 
     def end(self) -> None:
         """Note that a request was answered: the connection may be used again."""
-        self._is_answering = False
         if self.transport is not None:
-            self._start_timer("idle_timeout_s")
+            self._wait_for("idle_timeout_s")
 
     def handle_error(
         self,
@@ -161,20 +163,28 @@ class BoundedConnection(RequestHandler):
         response.force_close()
         return response
 
-    def _start_timer(self, reason: str) -> None:
-        self._stop_timer()
-        self._timer_reason = reason
-        delay_s: float = getattr(self._count.limits, reason)
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._expire, reason)
+    def _wait_for(self, limit: str) -> None:
+        """Set the deadline that a limit gives, from now on.
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_reason = None, ""
+        The timer is not touched: two of them for every request cost more than reading
+        its head.
+        """
+        self._waits_for = limit
+        self._deadline = self._loop_time() + getattr(self._count.limits, limit)
 
-    def _expire(self, reason: str) -> None:
-        if not self._is_answering:
-            self._abort(reason)
+    def _start_timer(self) -> None:
+        """Look again when the next deadline may be over, at most a head's time away."""
+        limits = self._count.limits
+        delay_s = min(limits.head_timeout_s, limits.idle_timeout_s)
+        if self._waits_for:
+            delay_s = min(delay_s, max(self._deadline - self._loop_time(), 0.0))
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._expire)
+
+    def _expire(self) -> None:
+        if self._waits_for and self._loop_time() >= self._deadline:
+            self._abort(self._waits_for)
+        else:
+            self._start_timer()
 
     def _abort(self, reason: str) -> None:
         if reason != "idle_timeout_s":  # an idle connection is closed as a matter of course

@@ -6,7 +6,7 @@ Graph, never stands in the way of another change, least of all of `active`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -25,15 +25,13 @@ def refuse_beyond(limits: ScimLimits, before: Mapping[str, Any], after: Mapping[
     for name in NAMES:
         if after.get(name) != before.get(name):
             _refuse_name(limits, name, after.get(name))
-    for path, value in _parts(after):
-        if isinstance(value, list) and len(value) > limits.max_values:
-            _refuse_grown(limits, "max_values", path, len(value), _size(_at(before, path)))
-        elif isinstance(value, Mapping) and len(value) > limits.max_attributes:
-            _refuse_grown(limits, "max_attributes", path, len(value), _size(_at(before, path)))
-        if len(path[-1]) > limits.max_attributes and _at(before, path) is None and len(path) > 1:
-            raise _refused(
-                limits, "max_attributes", f"The name of an attribute has {len(path[-1])} characters"
-            )
+    _refuse_large_parts(limits, before, after)
+    for name, value in after.items():
+        if isinstance(value, dict):  # an extension, or a complex attribute
+            held = before.get(name)
+            parts = held if isinstance(held, dict) else {}
+            _refuse_large_parts(limits, parts, value)
+            _refuse_long_names(limits, parts, value)
     size = _encoded_size(after)
     if size > limits.max_document_bytes and size > _encoded_size(before):
         raise _refused(limits, "max_document_bytes", f"With this change the resource has {size} bytes")
@@ -52,20 +50,24 @@ def _refuse_name(limits: ScimLimits, name: str, value: Any) -> None:
         )
 
 
-def _parts(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield the attributes of a document, those of extensions after their extension."""
-    for name, value in document.items():
-        yield (name,), value
-        if isinstance(value, Mapping):
-            for inner, item in value.items():
-                yield (name, inner), item
+def _refuse_large_parts(limits: ScimLimits, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Refuse a list or an object that grew beyond its limit."""
+    for name, value in after.items():
+        if isinstance(value, list):
+            limit = "max_values"
+        elif isinstance(value, dict):
+            limit = "max_attributes"
+        else:
+            continue
+        if len(value) > getattr(limits, limit) and len(value) > _size(before.get(name)):
+            what = "values" if limit == "max_values" else "attributes"
+            raise _refused(limits, limit, f"'{name[:200]}' has {len(value)} {what}")
 
 
-def _at(document: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    found: Any = document
-    for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+def _refuse_long_names(limits: ScimLimits, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    for name in after:
+        if len(name) > limits.max_attributes and before.get(name) is None:
+            raise _refused(limits, "max_attributes", f"The name of an attribute has {len(name)} characters")
 
 
 def _encoded_size(document: Mapping[str, Any]) -> int:
@@ -78,12 +80,6 @@ def _encoded_size(document: Mapping[str, Any]) -> int:
 
 def _size(value: Any) -> int:
     return len(value) if isinstance(value, list | Mapping) else 0
-
-
-def _refuse_grown(limits: ScimLimits, limit: str, path: tuple[str, ...], size: int, before: int) -> None:
-    if size > before:
-        what = "values" if limit == "max_values" else "attributes"
-        raise _refused(limits, limit, f"'{path[-1][:200]}' has {size} {what}")
 
 
 def _refused(limits: ScimLimits, limit: str, found: str) -> InvalidValueException:

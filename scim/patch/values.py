@@ -25,6 +25,7 @@ Write = Literal["add", "replace", "whole"]
 PUT).
 """
 
+_TEXT_TYPES = frozenset({"string", "reference", "binary", "dateTime"})
 _EXPECTED = {
     "string": "a string",
     "reference": "a string",
@@ -255,6 +256,8 @@ def _parse_only(attribute: Attribute, raw: Any, name: str) -> Any:
 
 def _parse_plain(attribute: Attribute, raw: Any, name: str) -> Any:
     kind = attribute.type
+    if isinstance(raw, str) and kind in _TEXT_TYPES:
+        return raw
     check_numbers(raw)
     if kind == "any":
         return raw
@@ -262,10 +265,8 @@ def _parse_plain(attribute: Attribute, raw: Any, name: str) -> Any:
         value = boolean_of(raw)
         if value is not None:
             return value
-    elif (
-        (kind in ("string", "reference", "binary", "dateTime") and isinstance(raw, str))
-        or (kind == "integer" and isinstance(raw, int) and not isinstance(raw, bool))
-        or (kind == "decimal" and isinstance(raw, int | float) and not isinstance(raw, bool))
+    elif (kind == "integer" and isinstance(raw, int) and not isinstance(raw, bool)) or (
+        kind == "decimal" and isinstance(raw, int | float) and not isinstance(raw, bool)
     ):
         return raw
     elif kind == "string" and isinstance(raw, int | float) and not isinstance(raw, bool):

@@ -77,6 +77,11 @@ def _truth(value: bool) -> str:
     return "True" if value else "False"
 
 
+def letter_by_letter(text: str, change: Callable[[str], str]) -> str:
+    """Change the case of each letter by itself, as .NET does: `ß` has no upper case."""
+    return "".join(new if len(new := change(each)) == 1 else each for each in text)
+
+
 FUNCTIONS: Mapping[str, Callable[[Arguments], Value]] = {
     "Append": lambda arguments: "".join(value or "" for value in arguments),
     "Coalesce": lambda arguments: next((value for value in arguments if value), None),
@@ -93,8 +98,8 @@ FUNCTIONS: Mapping[str, Callable[[Arguments], Value]] = {
     "Right": lambda arguments: (arguments[0] or "")[-int(arguments[1] or "") :],
     "StripSpaces": lambda arguments: (arguments[0] or "").replace(" ", ""),
     "Switch": _switch,
-    "ToLower": lambda arguments: (arguments[0] or "").lower(),
-    "ToUpper": lambda arguments: (arguments[0] or "").upper(),
+    "ToLower": lambda arguments: letter_by_letter(arguments[0] or "", str.lower),
+    "ToUpper": lambda arguments: letter_by_letter(arguments[0] or "", str.upper),
     "Trim": lambda arguments: (arguments[0] or "").strip(),
     "Word": _word,
 }

@@ -17,7 +17,7 @@ from store.records import Action, ConnectionId, Origin, SubjectType, TenantId
 _c = tables.setup_steps.c
 _u = tables.users.c
 
-LOOKED_AT = 5_000
+LOOKED_AT = 2_000
 """Accounts or log entries that are looked through for the first trace of a step: a
 step is noted once it was seen, so its trace is old or new.
 """

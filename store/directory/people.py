@@ -24,6 +24,9 @@ class AccountHolder:
     entra_object_id: str | None
     user_name: str
     """Of the account, as it was while the person held it."""
+    basis: HolderBasis | None = None
+    until: datetime | None = None
+    """When another person came; None of the present holder."""
 
 
 async def holders_of_account(
@@ -92,11 +95,14 @@ async def _find(
     present = select(_u.id, _u.holder_number, _u.directory_id, _u.entra_object_id, _u.user_name).where(
         _u.tenant_id == tenant_id, of_user
     )
-    earlier = select(_h.user_id, _h.number, _h.directory_id, _h.entra_object_id, _h.user_name).where(
-        _h.tenant_id == tenant_id, of_holder
-    )
+    person = (_h.user_id, _h.number, _h.directory_id, _h.entra_object_id, _h.user_name, _h.basis, _h.until)
+    earlier = select(*person).where(_h.tenant_id == tenant_id, of_holder)
     found: dict[tuple[str, int], AccountHolder] = {}
     for query in (earlier, present):
         for row in await conn.execute(query):
-            found[row[0], row[1]] = AccountHolder(UserId(row[0]), *row[1:])
+            basis = HolderBasis(row.basis) if query is earlier and row.basis else None
+            until = row.until if query is earlier else None
+            found[row[0], row[1]] = AccountHolder(
+                UserId(row[0]), row[1], row[2], row[3], row[4], basis, until
+            )
     return list(found.values())

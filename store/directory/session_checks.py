@@ -5,21 +5,20 @@ its person is entitled.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.directory.sessions import hash_secret, live
+from store.directory.sessions import good_for_its_account, hash_secret
 from store.engine.prepared_statements import fetch_tuples
 from store.keys import utc_now
 from store.records import ConnectionId, SessionId, TenantId, UserId
 
 _s, _u, _c = tables.sessions.c, tables.users.c, tables.connections.c
-_CHECK = live(
+_CHECK = good_for_its_account(
     [
         *(_s.id, _s.tenant_id, _s.user_id, _u.connection_id, _u.user_name, _u.entra_object_id),
         *(_s.holder_number, _s.period, _s.purpose, _s.client, _s.issuer),
@@ -30,9 +29,12 @@ _CHECK = live(
 ).join(tables.connections, (_c.id == _u.connection_id) & (_c.tenant_id == _u.tenant_id))
 
 
-@dataclass(frozen=True, slots=True)
-class LiveSession:
-    """A live session, its account, and the proof of entitlement."""
+class LiveSession(NamedTuple):
+    """A live session, its account, and the proof of entitlement.
+
+    A tuple: it is made for each question, and a frozen dataclass takes as long to make
+    as to read the row.
+    """
 
     id: SessionId
     tenant_id: TenantId
@@ -63,9 +65,13 @@ class LiveSession:
 async def check(conn: AsyncConnection, secret: str, *, now: datetime | None = None) -> LiveSession | None:
     """Return the live session with this secret, or None. The secret decides the
     tenant.
+
+    Whether it has run out is seen in the row: a moment takes as long to pass as to
+    compare ten times.
     """
-    rows = await fetch_tuples(conn, _CHECK, {"secret_hash": hash_secret(secret), "now": now or utc_now()})
-    return _to_live_session(rows[0]) if rows else None
+    rows = await fetch_tuples(conn, _CHECK, {"secret_hash": hash_secret(secret)})
+    found = _to_live_session(rows[0]) if rows else None
+    return found if found is not None and found.ends_at > (now or utc_now()) else None
 
 
 async def note_proof(
@@ -93,17 +99,6 @@ async def note_proof(
         .values(proved_at=proved_at)
     )
     return noted.rowcount
-
-
-async def note_cycle_proof(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, proved_at: datetime | None
-) -> None:
-    """Note from when on those with access are proved entitled; None: not for all."""
-    await conn.execute(
-        update(tables.connections)
-        .where(_c.tenant_id == tenant_id, _c.id == connection_id)
-        .values(proved_at=proved_at)
-    )
 
 
 def _to_live_session(row: Sequence[Any]) -> LiveSession:

@@ -38,8 +38,9 @@ _u = tables.users.c
 _PUBLIC = [column for column in _c if column.name != "secret_hash"]
 
 
-def live(columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    """Return the query for the session with a secret, if it is good for its account.
+def good_for_its_account(columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
+    """Return the query for the session with a secret, if it did not end and is good for
+    its account; it may have run out.
 
     One look-up by the secret's hash, one by the account's id.
     """
@@ -49,8 +50,6 @@ def live(columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
         .where(
             _c.secret_hash == bindparam("secret_hash"),
             _c.revoked_at.is_(None),
-            _c.expires_at > bindparam("now"),
-            _c.idle_until > bindparam("now"),
             _u.active,
             _u.deleted_at.is_(None),
             _u.period == _c.period,
@@ -59,7 +58,9 @@ def live(columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
     )
 
 
-_LIVE = live(_PUBLIC)
+_LIVE = good_for_its_account(_PUBLIC).where(
+    _c.expires_at > bindparam("now"), _c.idle_until > bindparam("now")
+)
 _SEEN = (
     update(tables.sessions)
     .where(

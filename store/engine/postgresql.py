@@ -48,7 +48,14 @@ def open_engine(url: URL, *, pool_size: int = 10, **options: Any) -> AsyncEngine
         }
     )
     engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=pool_size, connect_args=args, **JSON_BY_ORJSON, **options
+        url,
+        # None beyond the pool: in every burst each would be opened and closed again,
+        # and it is a process of the server that knows no statement yet.
+        pool_size=2 * pool_size,
+        max_overflow=0,
+        connect_args=args,
+        **JSON_BY_ORJSON,
+        **options,
     )
     _ping_after_idling(engine.sync_engine)
     return engine

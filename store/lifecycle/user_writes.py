@@ -264,9 +264,10 @@ def _agreed(tx: Transaction, change: UserChange) -> User:
     before, after = change.before, change.after
     if tx.cause.origin is not Origin.GRAPH or change.action is Action.RELEASE_NAMES:
         return after
-    if before is None or before.user_name != after.user_name:
+    held = None if before is None or before.deleted_at else before
+    if held is None or held.user_name != after.user_name:
         after = replace(after, agreed_user_name=after.user_name)
-    if before is None or before.external_id != after.external_id:
+    if held is None or held.external_id != after.external_id:
         after = replace(after, agreed_external_id=after.external_id)
     return after
 

@@ -261,7 +261,7 @@ def _propose(command: C, user: User | None, decide: Decide[C]) -> UserChange | E
     """Return the change, None where nothing changes, or the error against it."""
     if user is None:
         return NotFound("no such user")
-    expected: int | None = getattr(command, "expected_version", None)  # marks have none
+    expected: int | None = getattr(command, "expected_version", None)
     if expected is not None and expected != user.version:
         return VersionMoved(f"the user is at version {user.version}, the change was decided on {expected}")
     try:

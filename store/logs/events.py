@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, RowMapping, and_, func, insert, or_, select, text
+from sqlalchemy import ColumnElement, RowMapping, bindparam, func, insert, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.engine.streaming import in_parts
+from store.engine.prepared_statements import fetch, fetch_tuples
 from store.keys import utc_now
 from store.logs.event_types import EVENT_TYPES, family
 from store.records import ConnectionId, Event, JsonValue, Origin, TenantId
@@ -30,6 +30,18 @@ _SETTLING_IDS = 1000
 # transaction that wrote the row, age() counts back from now, and turns negative after
 # 2^31 of them.
 _SETTLED = text("age(events.xmin) NOT BETWEEN 0 AND age(pg_snapshot_xmin(pg_current_snapshot())::xid)")
+
+
+_LAST = select(func.max(_c.id)).where(_c.tenant_id == bindparam("of_tenant"))
+_LAST_SETTLED = _LAST.where(_SETTLED)
+_EVENTS_AT_ONCE = 5_000
+_TOUCHED = (
+    select(_c.id, _c.type, _c.subject_id, _c.payload)
+    .where(_c.tenant_id == bindparam("of_tenant"), _c.connection_id == bindparam("of_connection"))
+    .where(_c.id > bindparam("last_id"), or_(_c.id > bindparam("after_id"), _c.at > bindparam("after")))
+    .order_by(_c.id)
+    .limit(_EVENTS_AT_ONCE)
+)
 
 
 def _to_event(row: RowMapping) -> Event:
@@ -53,10 +65,9 @@ class Touched:
 
 async def last_id(conn: AsyncConnection, tenant_id: TenantId) -> int:
     """Return the id of the tenant's last settled event; 0 where there is none."""
-    query = select(func.max(_c.id)).where(_c.tenant_id == tenant_id)
-    if conn.dialect.name == "postgresql":
-        query = query.where(_SETTLED)
-    return (await conn.execute(query)).scalar() or 0
+    query = _LAST_SETTLED if conn.dialect.name == "postgresql" else _LAST
+    [row] = await fetch_tuples(conn, query, {"of_tenant": tenant_id})
+    return row[0] or 0
 
 
 async def touched_since(
@@ -68,15 +79,16 @@ async def touched_since(
     group it deleted: a cycle may have been cut off before it read them. Some earlier
     changes are returned again: a transaction may draw an earlier id and end later.
     """
-    again = and_(_c.id > after_id - _SETTLING_IDS, _c.at > after - _SETTLING)
-    query = (
-        select(_c.type, _c.subject_id, _c.payload)
-        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
-        .where(_c.id > after_id - _SETTLING_IDS, or_(_c.id > after_id, again))
-    )
+    scope = {"of_tenant": tenant_id, "of_connection": connection_id}
+    values = {**scope, "after_id": after_id, "after": after - _SETTLING, "last_id": after_id - _SETTLING_IDS}
     found: dict[str, set[str]] = {"user": set(), "group": set(), "membership": set()}
-    async for part in in_parts(conn, query, tuple):
-        for type_, subject_id, payload in part:
+    is_more = True
+    while is_more:
+        rows = await fetch(conn, _TOUCHED, values, gives_way=True)
+        is_more = len(rows) == _EVENTS_AT_ONCE
+        for row in rows:
+            type_, subject_id, payload = row["type"], row["subject_id"], row["payload"]
+            values["last_id"] = row["id"]
             is_ours = payload.get("origin") == Origin.GRAPH
             if not is_ours or type_ == "group.deleted":
                 found["membership"].update(payload.get("memberIds", ()))

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, func, or_, select, text
+from sqlalchemy import RowMapping, bindparam, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.engine.bulk_write import write_batch
+from store.engine.prepared_statements import fetch_tuples
 from store.keys import search_key, utc_now
 from store.logs.journal import Journal, LogSubject
 from store.records import (
@@ -44,6 +45,13 @@ IS_UNSUCCESSFUL = text("provisioning_log.status IN ('failure', 'warning')")
 """The same, of the index of what a person looks for first."""
 
 _SUBJECTS_AT_ONCE = 500
+_REMOVALS = (
+    select(_c.action, _c.subject_type, func.sum(_c.amount))
+    .where(_c.tenant_id == bindparam("tenant"), _c.connection_id == bindparam("connection"))
+    .where(_c.at >= bindparam("since"), or_(_c.origin != Origin.GRAPH.value, _c.actor == UNATTENDED))
+    .where(IS_REMOVAL)
+    .group_by(_c.action, _c.subject_type)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +205,9 @@ async def removals_since(
     hold every leaver of the day. A user that was deleted, retired or lost its names
     counts under `disable`, because each ends access; `delete` counts groups.
     """
-    query = (
-        select(_c.action, _c.subject_type, func.sum(_c.amount))
-        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.at >= since)
-        .where(or_(_c.origin != Origin.GRAPH.value, _c.actor == UNATTENDED))
-        .where(IS_REMOVAL)
-        .group_by(_c.action, _c.subject_type)
-    )
+    scope = {"tenant": tenant_id, "connection": connection_id, "since": since}
     removals: Counter[Action] = Counter()
-    for action, subject_type, amount in await conn.execute(query):
+    for action, subject_type, amount in await fetch_tuples(conn, _REMOVALS, scope):
         ends_access = subject_type == SubjectType.USER.value and action != Action.CHANGE_HOLDER.value
         removals[Action.DISABLE if ends_access else Action(action)] += int(amount)
     return dict(removals)

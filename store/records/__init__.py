@@ -69,6 +69,7 @@ from store.records.directory import (
     Session,
     SessionPurpose,
     SessionTerms,
+    SummaryValues,
     User,
 )
 from store.records.drift import DriftFinding, DriftKind, FindingState, Reason
@@ -192,6 +193,7 @@ __all__ = [
     "SigningKey",
     "Step",
     "SubjectType",
+    "SummaryValues",
     "Tenant",
     "TenantId",
     "TokenId",

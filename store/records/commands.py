@@ -162,6 +162,7 @@ class MarkUser:
     user_id: UserId
     is_protected: bool | None = None
     is_admin: bool | None = None
+    expected_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,3 +94,5 @@ class HeldPlan:
     expires_at: datetime
     decided_at: datetime | None = None
     decided_by: str | None = None
+    job_id: str | None = None
+    """The job of a worker that applies it, or applied it."""

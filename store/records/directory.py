@@ -125,6 +125,10 @@ class RowSummary(NamedTuple):
     """Written or found by the push at least once."""
 
 
+SummaryValues = tuple[str, GraphId | None, int, str | None, bool, bool]
+"""The values of a `RowSummary`, where a million of them are compared and forgotten."""
+
+
 class RowDigest(NamedTuple):
     """The digest to save with a row, if the row is still at this version."""
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, exists, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.engine.bulk_write import bind_names, insert_statement, write_batch
+from store.engine.prepared_statements import fetch_tuples
 from store.errors import NotFound
 from store.keys import new_id, utc_now
-from store.logs import provisioning_log
 from store.records import (
-    Action,
     ConnectionId,
     Cycle,
     CycleId,
@@ -24,12 +24,9 @@ from store.records import (
     FindingState,
     JsonValue,
     PlanId,
-    PlanStatus,
     TenantId,
 )
 from store.tenancy import connections
-
-REMOVAL_WINDOW = timedelta(hours=24)
 
 _c = tables.cycles.c
 _INTERNAL = {"progress", "token_roles", "scope_key"}
@@ -83,20 +80,6 @@ class NumberedReport:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Results of earlier cycles: the fields of `worker.reconcile.state.History`."""
-
-    last_good_counts: Mapping[str, int] = field(default_factory=dict)
-    last_token_roles: frozenset[str] | None = None
-    last_scope_key: str | None = None
-    removals_last_24h: Mapping[Action, int] = field(default_factory=dict)
-    credential_changed_at: datetime | None = None
-    restored_at: datetime | None = None
-    last_complete_at: datetime | None = None
-    """When the last good cycle ended. It was a full one, so its counts are complete."""
-
-
 def _to_cycle(row: RowMapping) -> Cycle:
     values: dict[str, Any] = dict(row)
     values["kind"] = CycleKind(row["kind"])
@@ -126,25 +109,9 @@ async def start(
         why_full=why_full,
         is_dry_run=is_dry_run,
     )
-    await conn.execute(
-        insert(tables.cycles).values(
-            id=cycle.id,
-            tenant_id=tenant_id,
-            connection_id=connection_id,
-            kind=kind.value,
-            status=cycle.status.value,
-            started_at=cycle.started_at,
-            completeness={},
-            counts={},
-            drift={},
-            findings={},
-            applied={},
-            skipped=0,
-            progress={},
-            why_full=why_full,
-            is_dry_run=is_dry_run,
-        )
-    )
+    values = {**asdict(cycle), "kind": kind.value, "status": cycle.status.value, "progress": {}}
+    row = {**dict.fromkeys(_c.keys()), **values}
+    await write_batch(conn, [(insert_statement(tables.cycles), [bind_names(tables.cycles, row)])])
     return cycle
 
 
@@ -191,12 +158,16 @@ async def finish(
     values = {field.name: getattr(result, field.name) for field in fields(result)}
     values["status"] = result.status.value
     values["token_roles"] = None if result.token_roles is None else sorted(result.token_roles)
-    await conn.execute(
+    ending = (
         update(tables.cycles)
         .where(_c.tenant_id == tenant_id, _c.id == cycle_id)
         .values(finished_at=now or utc_now(), **values)
+        .returning(*_PUBLIC)
     )
-    ended = await get(conn, tenant_id, cycle_id)
+    row = (await conn.execute(ending)).mappings().first()
+    if row is None:
+        raise NotFound("no such cycle")
+    ended = _to_cycle(row)
     if ended.kind is not CycleKind.ON_DEMAND:
         still_open = None if ended.complete is None else ended.findings.get(FindingState.OPEN.value, 0)
         place = conn, tenant_id, ended.connection_id
@@ -319,15 +290,39 @@ async def last(
     return None if row is None else _to_cycle(row)
 
 
+_LAST_STATUS = (
+    select(_c.status)
+    .where(_c.tenant_id == bindparam("tenant"), _c.connection_id == bindparam("connection"))
+    .where(_c.kind != CycleKind.ON_DEMAND.value)
+    .order_by(_c.started_at.desc(), _c.id)
+    .limit(1)
+)
+
+
+async def last_status(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> CycleStatus | None:
+    """Return the status of the last cycle that was not on demand; None before one."""
+    of_connection = {"tenant": tenant_id, "connection": connection_id}
+    rows = await fetch_tuples(conn, _LAST_STATUS, of_connection)
+    return CycleStatus(rows[0][0]) if rows else None
+
+
+_LAST_REPORT = (
+    select(_c.id, _c.report_number)
+    .where(_c.tenant_id == bindparam("tenant"), _c.connection_id == bindparam("connection"))
+    .where(_c.report_number.is_not(None))
+    .order_by(_c.report_number.desc())
+    .limit(1)
+)
+
+
 async def last_report(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> NumberedReport | None:
     """Return the last report of the connection, or None before the first."""
-    query = select(_c.id, _c.report_number).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.report_number.is_not(None)
-    )
-    row = (await conn.execute(query.order_by(_c.report_number.desc()).limit(1))).first()
-    return None if row is None else NumberedReport(CycleId(row.id), row.report_number)
+    rows = await fetch_tuples(conn, _LAST_REPORT, {"tenant": tenant_id, "connection": connection_id})
+    return NumberedReport(*rows[0]) if rows else None
 
 
 async def last_report_number(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
@@ -349,52 +344,3 @@ async def last_read_at(
         _c.kind != CycleKind.ON_DEMAND.value,
     )
     return (await conn.execute(query.order_by(_c.started_at.desc()).limit(1))).scalar_one_or_none()
-
-
-async def history(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
-) -> Memory:
-    """Return what the guard compares a plan with: the last good cycle, and removals of
-    24 hours.
-
-    A good cycle is complete and held nothing, or a person decided its held plan. A dry
-    run holds nothing, so it is none.
-    Otherwise the next plan would be compared with a reading that was held as
-    suspicious, and the same wrong answer of Graph given twice would pass.
-    """
-    connection = await connections.get(conn, tenant_id, connection_id)
-    decided = select(tables.plans.c.id).where(
-        tables.plans.c.tenant_id == tenant_id,
-        tables.plans.c.connection_id == connection_id,
-        tables.plans.c.status.in_(
-            [PlanStatus.APPROVED.value, PlanStatus.APPLIED.value, PlanStatus.REJECTED.value]
-        ),
-    )
-    # A plan of an earlier cycle that still waits says nothing against this one.
-    held_earlier = exists().where(tables.plans.c.id == _c.held_plan_id, tables.plans.c.cycle_id != _c.id)
-    last_complete = (
-        select(_c.counts, _c.token_roles, _c.scope_key, _c.finished_at)
-        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.complete)
-        .where(_c.is_dry_run.is_(False))
-        .where(_c.kind.in_([CycleKind.INITIAL.value, CycleKind.FULL.value]), _c.finished_at.is_not(None))
-        .where(or_(_c.held_plan_id.is_(None), _c.held_plan_id.in_(decided), held_earlier))
-        .order_by(_c.started_at.desc(), _c.id)
-        .limit(1)
-    )
-    row = (await conn.execute(last_complete)).first()
-    removals = await provisioning_log.removals_since(conn, tenant_id, connection_id, now - REMOVAL_WINDOW)
-    if row is None:
-        return Memory(
-            removals_last_24h=removals,
-            credential_changed_at=connection.credential_changed_at,
-            restored_at=connection.restored_at,
-        )
-    return Memory(
-        last_good_counts=row.counts,
-        last_token_roles=None if row.token_roles is None else frozenset(row.token_roles),
-        last_scope_key=row.scope_key,
-        removals_last_24h=removals,
-        credential_changed_at=connection.credential_changed_at,
-        restored_at=connection.restored_at,
-        last_complete_at=row.finished_at,
-    )

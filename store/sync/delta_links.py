@@ -7,14 +7,17 @@ at that time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.engine.prepared_statements import fetch, fetch_tuples
 from store.keys import utc_now
 from store.records import ConnectionId, GraphId, TenantId
 
@@ -37,14 +40,31 @@ class DeltaLink:
     saved_at: datetime
 
 
+_LINKS = select(_c.name, _c.link, _c.context, _c.saved_at).where(
+    _c.tenant_id == bindparam("of_tenant"), _c.connection_id == bindparam("of_connection")
+)
+_OF_LIST = (_a.tenant_id == bindparam("of_tenant"), _a.connection_id == bindparam("of_connection"))
+_DIGEST = select(_a.digest).where(*_OF_LIST)
+_ASSIGNED = select(_a.principals, _a.groups).where(*_OF_LIST)
+
+
+def _in_place(statement: Any) -> Any:
+    new = {name: statement.excluded[name] for name in ("link", "context", "saved_at")}
+    return statement.on_conflict_do_update(index_elements=["tenant_id", "connection_id", "name"], set_=new)
+
+
+_PUT: Mapping[str, Any] = {
+    "sqlite": _in_place(sqlite.insert(tables.delta_links)),
+    "postgresql": _in_place(postgresql.insert(tables.delta_links)),
+}
+
+
 async def get_all(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> dict[str, DeltaLink]:
     """Return all links of a connection by their names."""
-    query = select(_c.name, _c.link, _c.context, _c.saved_at).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id
-    )
-    return {row["name"]: DeltaLink(**row) for row in (await conn.execute(query)).mappings()}
+    rows = await fetch(conn, _LINKS, {"of_tenant": tenant_id, "of_connection": connection_id})
+    return {row["name"]: DeltaLink(**row) for row in rows}
 
 
 async def put(
@@ -69,6 +89,22 @@ async def put(
         )
 
 
+async def put_all(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    links: Mapping[str, str],
+    *,
+    context: str = "",
+    now: datetime | None = None,
+) -> None:
+    """Save links by their names in place of the earlier ones, in one statement."""
+    scope = {"tenant_id": tenant_id, "connection_id": connection_id}
+    saved = {"context": context, "saved_at": now or utc_now()}
+    rows = [{**scope, "name": name, "link": link, **saved} for name, link in links.items()]
+    await conn.execute(_PUT[conn.dialect.name], rows)
+
+
 async def drop(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, name: str | None = None
 ) -> None:
@@ -86,29 +122,54 @@ async def assigned_digest(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> str | None:
     """Return the digest of the assigned principals, or None where none was saved."""
-    query = select(_a.digest).where(_a.tenant_id == tenant_id, _a.connection_id == connection_id)
-    found: str | None = (await conn.execute(query)).scalar()
+    rows = await fetch_tuples(conn, _DIGEST, {"of_tenant": tenant_id, "of_connection": connection_id})
+    found: str | None = rows[0][0] if rows else None
     return found
 
 
-async def assigned(
+@dataclass(frozen=True, slots=True)
+class AssignedList:
+    """The users and groups that were assigned when the links were saved."""
+
+    principals: frozenset[GraphId]
+    groups: frozenset[GraphId]
+    """The assigned groups that the last reading counted: those it could read and that
+    Entra provisions.
+    """
+
+
+async def is_assigned(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, principal_id: str
+) -> bool | None:
+    """Return whether a user or group was assigned itself when the links were saved;
+    None where none were.
+
+    The database looks through the list, which may be long.
+    """
+    is_listed = _a.principals.contains(principal_id, autoescape=True)
+    query = select(is_listed).where(_a.tenant_id == tenant_id, _a.connection_id == connection_id)
+    found = (await conn.execute(query)).scalar()
+    return None if found is None else bool(found) and bool(principal_id)
+
+
+async def assigned_list(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
-) -> frozenset[GraphId]:
-    """Return the users and groups that were assigned when the links were saved."""
-    query = select(_a.principals).where(_a.tenant_id == tenant_id, _a.connection_id == connection_id)
-    text = (await conn.execute(query)).scalar() or ""
-    return frozenset(map(GraphId, text.split(_SEPARATOR))) if text else frozenset()
+) -> AssignedList | None:
+    """Return the list that was saved with the links; None where none was."""
+    rows = await fetch_tuples(conn, _ASSIGNED, {"of_tenant": tenant_id, "of_connection": connection_id})
+    return AssignedList(*map(_ids, rows[0])) if rows else None
 
 
 async def counted_groups(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> frozenset[GraphId]:
-    """Return the assigned groups that the last reading counted: those it could read and
-    that Entra provisions.
-    """
+    """Return the assigned groups that the last reading counted."""
     query = select(_a.groups).where(_a.tenant_id == tenant_id, _a.connection_id == connection_id)
-    text = (await conn.execute(query)).scalar() or ""
-    return frozenset(map(GraphId, text.split(_SEPARATOR))) if text else frozenset()
+    return _ids((await conn.execute(query)).scalar() or "")
+
+
+def _ids(text: str) -> frozenset[GraphId]:
+    return frozenset(map(GraphId, text.split()))
 
 
 async def put_assigned(

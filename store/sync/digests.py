@@ -7,16 +7,16 @@ other write raises the version, which makes the digest void
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Select, Table, Update, bindparam, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.engine.prepared_statements import fetch_tuples, run_many, stream_tuples
-from store.records import ConnectionId, RowDigest, RowSummary, SubjectType, TenantId
+from store.records import ConnectionId, RowDigest, RowSummary, SubjectType, SummaryValues, TenantId
 
 ROWS_IN_A_PART = 2_000
 """Some milliseconds of comparing, between which other work goes on."""
@@ -34,11 +34,11 @@ async def load(
 
 async def stream(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, subject_type: SubjectType
-) -> AsyncIterator[Iterator[RowSummary]]:
-    """Yield the same in parts, to be compared and forgotten."""
+) -> AsyncIterator[Sequence[SummaryValues]]:
+    """Yield the values of the same in parts, to be compared and forgotten."""
     values = {"tenant_id": tenant_id, "connection_id": connection_id}
     async for rows in stream_tuples(conn, _glance(_TABLES[subject_type]), values, ROWS_IN_A_PART):
-        yield map(RowSummary._make, rows)
+        yield cast("Sequence[SummaryValues]", rows)
 
 
 async def save(

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, String, and_, cast, or_, select
+from sqlalchemy import ColumnElement, RowMapping, String, and_, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
@@ -54,7 +55,7 @@ class DriftReport:
         return {**{state.value: states[state] for state in FindingState}, "new": self.new}
 
 
-def to_findings(row: RowMapping) -> Iterator[DriftFinding]:
+def to_findings(row: Mapping[str, Any] | RowMapping) -> Iterator[DriftFinding]:
     """Yield the findings that share one stored row."""
     first = DriftFinding(
         kind=DriftKind(row["kind"]),
@@ -108,6 +109,20 @@ async def has_open(
         are_ongoing(),
     )
     return (await conn.execute(query.limit(1))).first() is not None
+
+
+async def open_subjects(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, kind: DriftKind
+) -> frozenset[str]:
+    """Return the subjects of the findings of one kind that are open in the last
+    report.
+    """
+    number = await cycles.last_report_number(conn, tenant_id, connection_id)
+    query = select(tables.drift_findings).where(
+        of_report(tenant_id, connection_id, number), _c.kind == kind.value, are_ongoing()
+    )
+    rows = (await conn.execute(query)).mappings()
+    return frozenset(finding.subject_id for row in rows for finding in to_findings(row))
 
 
 async def of_subjects(
@@ -166,6 +181,99 @@ async def report(
     at, new = cycle.finished_at or cycle.started_at, cycle.findings.get("new", 0)
     times = await times_to_revoke(conn, tenant_id, connection_id, at)
     return DriftReport(cycle.id, at, bool(cycle.complete), findings, new, times)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingCount:
+    """The findings of a report of one kind in one state."""
+
+    kind: DriftKind
+    state: FindingState
+    number: int
+    oldest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FindingQuery:
+    """Which findings of a report are wanted; None filters nothing."""
+
+    state: FindingState | None = None
+    kind: DriftKind | None = None
+    without: frozenset[DriftKind] = frozenset()
+    """Kinds that are left out."""
+    after: tuple[int, int] = (0, 0)
+    """The `next` of the page before."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FindingPage:
+    """A page of a drift report, and how many findings the whole has."""
+
+    cycle_id: CycleId
+    at: datetime
+    complete: bool
+    counts: tuple[FindingCount, ...]
+    """Of the whole report, the most first."""
+    findings: tuple[DriftFinding, ...]
+    next: tuple[int, int] | None
+    """The `after` of the next page; None on the last."""
+
+    def number_of(self, *states: FindingState) -> int:
+        """Return the number of findings in these states."""
+        return sum(each.number for each in self.counts if each.state in states)
+
+
+async def page(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    cycle_id: CycleId | None = None,
+    query: FindingQuery | None = None,
+) -> FindingPage:
+    """Return a page of the findings of a cycle, or of the last that reported, and the
+    numbers of all of them, which the database counts.
+
+    Raises `NotFound` before the first.
+    """
+    query = query or FindingQuery()
+    cycle = await _reported(conn, tenant_id, connection_id, cycle_id)
+    row_id, place = query.after
+    wanted = select(tables.drift_findings).where(_shown_by(cycle), _c.id >= row_id)
+    if query.state is not None:
+        wanted = wanted.where(_c.state == query.state.value)
+    if query.kind is not None:
+        wanted = wanted.where(_c.kind == query.kind.value)
+    if query.without:
+        wanted = wanted.where(_c.kind.not_in(sorted(kind.value for kind in query.without)))
+    # A row stands for one finding at least.
+    rows = (await conn.execute(wanted.order_by(_c.id).limit(query.limit + place + 1))).mappings()
+    listed = [(row["id"], number, each) for row in rows for number, each in enumerate(to_findings(row))]
+    listed = [each for each in listed if each[:2] >= (row_id, place)]
+    following = listed[query.limit][:2] if len(listed) > query.limit else None
+    return FindingPage(
+        cycle.id,
+        cycle.finished_at or cycle.started_at,
+        bool(cycle.complete),
+        await _counts(conn, cycle),
+        tuple(finding for _, _, finding in listed[: query.limit]),
+        following,
+    )
+
+
+async def _counts(conn: AsyncConnection, cycle: Cycle) -> tuple[FindingCount, ...]:
+    length = func.json_array_length if conn.dialect.name == "sqlite" else func.jsonb_array_length
+    number = (func.count() + func.sum(length(_c.others))).label("number")
+    query = (
+        select(_c.kind, _c.state, number, func.min(_c.first_seen).label("oldest"))
+        .where(_shown_by(cycle))
+        .group_by(_c.kind, _c.state)
+        .order_by(number.desc(), _c.kind)
+    )
+    return tuple(
+        FindingCount(DriftKind(row.kind), FindingState(row.state), int(row.number), row.oldest)
+        for row in await conn.execute(query)
+    )
 
 
 def _shown_by(cycle: Cycle) -> ColumnElement[bool]:

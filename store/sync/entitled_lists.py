@@ -15,15 +15,19 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.engine.prepared_statements import fetch_tuples
 from store.records import ConnectionId, GraphId, TenantId
 
 USERS_PER_PART = 2_000
 
 _c = tables.entitled_lists.c
+_TOTALS: Any = select(func.count(), func.sum(_c.users), func.sum(_c.memberships)).where(
+    _c.tenant_id == bindparam("of_tenant"), _c.connection_id == bindparam("of_connection")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,8 @@ async def totals(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> EntitledTotals | None:
     """Return the sums over the list, or None where none was saved."""
-    query = select(func.count(), func.sum(_c.users), func.sum(_c.memberships)).where(
-        _c.tenant_id == tenant_id, _c.connection_id == connection_id
-    )
-    parts, people, memberships = (await conn.execute(query)).one()
+    [row] = await fetch_tuples(conn, _TOTALS, {"of_tenant": tenant_id, "of_connection": connection_id})
+    parts, people, memberships = row
     return EntitledTotals(int(people), int(memberships)) if parts else None
 
 
@@ -48,8 +50,8 @@ async def load_some(
 ) -> dict[GraphId, int]:
     """Return which of these users are in the list, with the number of their groups."""
     wanted = frozenset(ids)
-    number = await _number_of_parts(conn, tenant_id, connection_id)
-    if not wanted or not number:
+    number = await _number_of_parts(conn, tenant_id, connection_id) if wanted else 0
+    if not number:
         return {}
     parts = await _load_parts(conn, tenant_id, connection_id, {_part_of(each, number) for each in wanted})
     return {each: held for part in parts.values() for each, held in part.items() if each in wanted}
@@ -85,7 +87,7 @@ async def put_some(
     looked_at: Collection[GraphId],
 ) -> None:
     """Save what these users count now: who is not in `listed` leaves the list."""
-    number = await _number_of_parts(conn, tenant_id, connection_id)
+    number = await _number_of_parts(conn, tenant_id, connection_id) if looked_at else 0
     if not number:
         return
     by_part: defaultdict[int, list[GraphId]] = defaultdict(list)
@@ -158,5 +160,5 @@ def _to_text(people: Mapping[GraphId, int]) -> str:
 
 
 def _from_text(text: str) -> dict[GraphId, int]:
-    pairs = (entry.rpartition(":") for entry in text.split())
-    return {GraphId(each): int(held) for each, _, held in pairs}
+    words = text.replace(":", " ").split()  # object ids hold no colon
+    return dict(zip(map(GraphId, words[::2]), map(int, words[1::2]), strict=True))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.engine.prepared_statements import Row, fetch
 from store.errors import NotFound, VersionMoved
 from store.keys import new_id, utc_now
 from store.logs import audit_log, events
@@ -22,7 +23,15 @@ FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Expiry of a rejection that holds until the facts change."""
 
 
-def _to_plan(row: RowMapping) -> HeldPlan:
+_OVER = select(tables.plans).where(
+    _c.tenant_id == bindparam("of_tenant"),
+    _c.connection_id == bindparam("of_connection"),
+    _c.status == PlanStatus.HELD.value,
+    _c.expires_at <= bindparam("now"),
+)
+
+
+def _to_plan(row: Row | RowMapping) -> HeldPlan:
     fields: dict[str, Any] = dict(row)
     fields["status"] = PlanStatus(row["status"])
     return HeldPlan(**fields)
@@ -44,7 +53,7 @@ async def hold(
     """Store a plan for a person to decide, beside those that wait already.
 
     `body["keys"]` has the removal key of each row: a later cycle leaves these rows
-    alone (`store.sync.decided_rows`). A waiting plan with the same checksum is kept, so
+    alone (`store.sync.guard_memory`). A waiting plan with the same checksum is kept, so
     that its age and expiry stay.
     """
     waiting = await list_for(conn, tenant_id, connection_id, status=PlanStatus.HELD)
@@ -255,6 +264,12 @@ async def decide(
     return plan if rest is None else await _keep_waiting(conn, plan, rest, at)
 
 
+async def note_job(conn: AsyncConnection, tenant_id: TenantId, plan_id: PlanId, job_id: str) -> None:
+    """Note which job of a worker applies a decided plan: so it is found again."""
+    decided = (_c.tenant_id == tenant_id, _c.id == plan_id, _c.decided_at.is_not(None))
+    await conn.execute(update(tables.plans).where(*decided).values(job_id=job_id))
+
+
 async def _keep_waiting(
     conn: AsyncConnection, decided: HeldPlan, rest: RemainingRows, at: datetime
 ) -> HeldPlan:
@@ -291,8 +306,8 @@ async def expire(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, now: datetime
 ) -> int:
     """Expire the waiting plans whose time has ended; return how many."""
-    waiting = await list_for(conn, tenant_id, connection_id, status=PlanStatus.HELD)
-    over = [plan for plan in waiting if plan.expires_at <= now]
+    values = {"of_tenant": tenant_id, "of_connection": connection_id, "now": now}
+    over = list(map(_to_plan, await fetch(conn, _OVER, values)))
     for plan in over:
         await conn.execute(
             update(tables.plans)

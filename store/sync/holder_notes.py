@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.engine.prepared_statements import fetch, run_many
 from store.records import ConnectionId, TenantId, UserId
 from store.sync import cycles
 
@@ -42,6 +43,17 @@ _NOTE_FOUND = (
 )
 
 
+_NEWEST_CYCLE = (
+    select(tables.cycles.c.started_at)
+    .where(
+        tables.cycles.c.tenant_id == bindparam("noted_tenant"),
+        tables.cycles.c.connection_id == bindparam("noted_connection"),
+    )
+    .order_by(tables.cycles.c.started_at.desc())
+    .limit(1)
+)
+
+
 async def note_found(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, user_id: UserId, now: datetime
 ) -> None:
@@ -50,7 +62,20 @@ async def note_found(
     Entra may anchor another person to it and send nothing (a silent match).
     """
     scope = {"noted_tenant": tenant_id, "noted_connection": connection_id}
-    await conn.execute(_NOTE_FOUND, {**scope, "noted_id": user_id, "found_at": now})
+    await run_many(conn, _NOTE_FOUND, [{**scope, "noted_id": user_id, "found_at": now}])
+
+
+async def is_note_current(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, found_at: datetime
+) -> bool:
+    """Return whether a note of this time is later than the begin of every cycle.
+
+    Notes are compared with the begin of cycles alone: one more would change no answer.
+    A later cycle sees the holder after this match query.
+    """
+    scope = {"noted_tenant": tenant_id, "noted_connection": connection_id}
+    begun = [row["started_at"] for row in await fetch(conn, _NEWEST_CYCLE, scope)]
+    return all(found_at > each for each in begun)
 
 
 async def note_missing(

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.engine.prepared_statements import Row, fetch
 from store.errors import EvidenceTooOld, FencedOut
 from store.records import ConnectionId, EvidenceAge, Fence, Lease, TenantId
 
@@ -20,6 +21,25 @@ _HELD = (
     select(_c.token, _c.holder, _c.until)
     .where(_c.tenant_id == bindparam("tenant_id"), _c.connection_id == bindparam("connection_id"))
     .with_for_update(read=True)
+)
+_OF_CONNECTION = (
+    _c.tenant_id == bindparam("of_tenant"),
+    _c.connection_id == bindparam("of_connection"),
+)
+_LEASE = select(tables.leases).where(
+    _c.tenant_id == bindparam("tenant_id"), _c.connection_id == bindparam("connection_id")
+)
+_TAKE = (
+    update(tables.leases)
+    .where(*_OF_CONNECTION, or_(_c.until <= bindparam("now"), _c.holder == _FREE_HOLDER))
+    .values(token=_c.token + 1, holder=bindparam("new_holder"), until=bindparam("new_until"), wanted=False)
+    .returning(*_c)
+)
+_RELEASE = (
+    update(tables.leases)
+    .where(*_OF_CONNECTION, _c.token == bindparam("our_token"), _c.holder == bindparam("our_holder"))
+    .values(holder=_FREE_HOLDER)
+    .returning(_c.token)
 )
 FENCED_IDLE_S = 10
 """Seconds after which PostgreSQL ends an idle transaction that holds the lease's row.
@@ -32,7 +52,7 @@ _HELD_BUT_NOT_FOR_LONG = _HELD.add_columns(
 )
 
 
-_TIME = select(func.clock_timestamp(type_=tables.leases.c.until.type))
+_TIME = select(func.clock_timestamp(type_=tables.leases.c.until.type).label("now"))
 
 
 async def database_time(conn: AsyncConnection, ours: datetime) -> datetime:
@@ -44,11 +64,11 @@ async def database_time(conn: AsyncConnection, ours: datetime) -> datetime:
     """
     if conn.dialect.name != "postgresql":
         return ours
-    told: datetime = (await conn.execute(_TIME)).scalar_one()
+    told: datetime = (await fetch(conn, _TIME, {}))[0]["now"]
     return told
 
 
-def _to_lease(row: RowMapping) -> Lease:
+def _to_lease(row: Row) -> Lease:
     return Lease(
         connection_id=ConnectionId(row["connection_id"]),
         token=row["token"],
@@ -60,9 +80,8 @@ def _to_lease(row: RowMapping) -> Lease:
 
 async def get(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Lease | None:
     """Return the connection's lease, also an ended one; None before the first."""
-    query = select(tables.leases).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
-    row = (await conn.execute(query)).mappings().first()
-    return None if row is None else _to_lease(row)
+    rows = await fetch(conn, _LEASE, {"tenant_id": tenant_id, "connection_id": connection_id})
+    return _to_lease(rows[0]) if rows else None
 
 
 async def acquire(
@@ -81,16 +100,10 @@ async def acquire(
     process asks again.
     """
     until = now + timedelta(seconds=duration_s)
-    taken = (
-        update(tables.leases)
-        .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
-        .where(or_(_c.until <= now, _c.holder == _FREE_HOLDER))
-        .values(token=_c.token + 1, holder=holder, until=until, wanted=False)
-        .returning(*_c)
-    )
-    row = (await conn.execute(taken)).mappings().first()
-    if row is not None:
-        return _to_lease(row)
+    of_connection = {"of_tenant": tenant_id, "of_connection": connection_id}
+    new = {"new_holder": holder, "new_until": until, "now": now}
+    if rows := await fetch(conn, _TAKE, of_connection | new):
+        return _to_lease(rows[0])
     if await get(conn, tenant_id, connection_id) is not None:
         return None
     lease = Lease(connection_id=connection_id, token=1, holder=holder, until=until)
@@ -128,7 +141,7 @@ async def renew(
     row = (await conn.execute(renewed)).mappings().first()
     if row is None:
         raise FencedOut("another worker holds the lease of this connection now")
-    return _to_lease(row)
+    return _to_lease(dict(row))
 
 
 async def release(conn: AsyncConnection, tenant_id: TenantId, lease: Lease) -> None:
@@ -136,12 +149,8 @@ async def release(conn: AsyncConnection, tenant_id: TenantId, lease: Lease) -> N
 
     The token stays, so that it only ever grows.
     """
-    await conn.execute(
-        update(tables.leases)
-        .where(_c.tenant_id == tenant_id, _c.connection_id == lease.connection_id, _c.token == lease.token)
-        .where(_c.holder == lease.holder)
-        .values(holder=_FREE_HOLDER)
-    )
+    of_connection = {"of_tenant": tenant_id, "of_connection": lease.connection_id}
+    await fetch(conn, _RELEASE, {**of_connection, "our_token": lease.token, "our_holder": lease.holder})
 
 
 async def request_yield(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> bool:
@@ -162,10 +171,10 @@ async def check(conn: AsyncConnection, tenant_id: TenantId, fence: Fence) -> dat
     """
     values = {"tenant_id": tenant_id, "connection_id": fence.connection_id}
     held = _HELD_BUT_NOT_FOR_LONG if conn.dialect.name == "postgresql" else _HELD
-    row = (await conn.execute(held, values)).first()
-    if row is None or row.token != fence.token or row.holder == _FREE_HOLDER:
+    rows = await fetch(conn, held, values)
+    if not rows or rows[0]["token"] != fence.token or rows[0]["holder"] == _FREE_HOLDER:
         raise FencedOut("another worker holds the lease of this connection now: nothing was written")
-    until: datetime = row.until
+    until: datetime = rows[0]["until"]
     return until
 
 

@@ -10,10 +10,11 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.engine.prepared_statements import Row, fetch, fetch_tuples
 from store.records import ConnectionId, GraphId, TenantId
 from store.records.drift import ConflictKind, PushConflict
 
@@ -26,7 +27,20 @@ _c = tables.push_conflicts.c
 _of = tables.connections.c
 
 
-def _to_conflict(row: RowMapping) -> PushConflict:
+_ALL = (
+    select(tables.push_conflicts)
+    .where(_c.tenant_id == bindparam("of_tenant"), _c.connection_id == bindparam("of_connection"))
+    .order_by(_c.at, _c.account_id, _c.object_id)
+)
+_UNREAD = (
+    select(_c.object_id)
+    .where(_c.tenant_id == bindparam("of_tenant"), _c.connection_id == bindparam("of_connection"))
+    .where(_c.is_read.is_(False))
+    .limit(1)
+)
+
+
+def _to_conflict(row: Row) -> PushConflict:
     return PushConflict(
         ConflictKind(row["kind"]),
         row["account_id"],
@@ -81,9 +95,8 @@ async def load(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> tuple[PushConflict, ...]:
     """Return the conflicts that are not over, the oldest first."""
-    query = select(tables.push_conflicts).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
-    rows = await conn.execute(query.order_by(_c.at, _c.account_id, _c.object_id))
-    return tuple(map(_to_conflict, rows.mappings()))
+    rows = await fetch(conn, _ALL, {"of_tenant": tenant_id, "of_connection": connection_id})
+    return tuple(map(_to_conflict, rows))
 
 
 async def settle(
@@ -109,5 +122,5 @@ async def settle(
             await conn.execute(update(tables.push_conflicts).where(*mine, *same).values(is_read=True))
         else:
             await conn.execute(delete(tables.push_conflicts).where(*mine, *same))
-    unread = select(_c.object_id).where(*mine, _c.is_read.is_(False)).limit(1)
-    return (await conn.execute(unread)).first() is not None
+    unread = await fetch_tuples(conn, _UNREAD, {"of_tenant": tenant_id, "of_connection": connection_id})
+    return bool(unread)

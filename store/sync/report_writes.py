@@ -11,18 +11,28 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import BindParameter, Integer, bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.engine.bulk_write import bind_names, insert_statement, write_batch
+from store.engine.prepared_statements import fetch, fetch_tuples
 from store.records import ConnectionId, CycleId, DriftFinding, FindingState, TenantId
 from store.sync import cycles
-from store.sync.drift_reports import are_ongoing, of_report, to_findings
+from store.sync.drift_reports import are_ongoing, to_findings
 from store.sync.report_comparison import ONGOING, Identity, continued, identity
 
 _c = tables.drift_findings.c
 _INSERT = insert_statement(tables.drift_findings)
+_OF_CONNECTION = _c.tenant_id == bindparam("of_tenant"), _c.connection_id == bindparam("of_connection")
+_NUMBER: BindParameter[int] = bindparam("number", type_=Integer)
+_TAKE_BACK = delete(tables.drift_findings).where(*_OF_CONNECTION, _c.first_report > _NUMBER).returning(_c.id)
+_ONGOING = (
+    select(tables.drift_findings)
+    .where(*_OF_CONNECTION, or_(_c.end_report.is_(None), _c.end_report > _NUMBER))
+    .where(_c.first_report <= _NUMBER, or_(*(_c.state == state.value for state in sorted(ONGOING))))
+    .order_by(_c.id)
+)
 _IN_NO_REPORT = 0
 """First and end number of a row that only an on-demand request shows."""
 
@@ -75,19 +85,16 @@ async def start_report(
 ) -> PreviousReport:
     """Take back a report that broke off, and return what was open before this one."""
     before = await cycles.last_report_number(conn, tenant_id, connection_id)
-    of_connection = _c.tenant_id == tenant_id, _c.connection_id == connection_id
-    broken_off = await conn.execute(
-        delete(tables.drift_findings).where(*of_connection, _c.first_report > before)
-    )
-    if broken_off.rowcount:
+    values = {"of_tenant": tenant_id, "of_connection": connection_id, "number": before}
+    if await fetch_tuples(conn, _TAKE_BACK, values):
         await conn.execute(
             update(tables.drift_findings)
-            .where(*of_connection, _c.end_report > before, are_ongoing())
+            .where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+            .where(_c.end_report > before, are_ongoing())
             .values(end_report=None)
         )
-    query = select(tables.drift_findings).where(of_report(tenant_id, connection_id, before), are_ongoing())
     previous = PreviousReport(before + 1)
-    for row in (await conn.execute(query.order_by(_c.id))).mappings():
+    for row in await fetch(conn, _ONGOING, values):
         previous.add_row(row["id"], list(to_findings(row)))
     return previous
 

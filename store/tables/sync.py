@@ -128,6 +128,7 @@ class PlanRow(Base, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime)
     decided_at: datetime | None = Field(sa_type=UtcDateTime)
     decided_by: str | None
+    job_id: str | None
 
 
 class DriftFindingRow(Base, table=True):

@@ -7,18 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store import tables
 from store.logs import events
 from store.records import Connection, ConnectionId, JsonValue, TenantId
 from store.tenancy import connections
 
 FAILURES_BEFORE_QUARANTINE = 3
 LONGEST_BACK_OFF = timedelta(hours=24)
-
-_c = tables.connections.c
 
 
 async def note_success(
@@ -30,11 +26,13 @@ async def note_success(
     *,
     people: int | None = None,
     incomplete: str | None = None,
+    proved_at: datetime | None = None,
 ) -> Connection:
     """Record that a cycle ran and found so many people entitled.
 
     Earlier failures are cleared, and quarantine ends. `incomplete` says why its reading
-    proved no absence; such cycles are counted until one is complete.
+    proved no absence; such cycles are counted until one is complete. Since `proved_at`
+    those with access are proved entitled; None: not all are.
     """
     values: dict[str, object] = {
         "consecutive_incomplete": 0,
@@ -54,6 +52,7 @@ async def note_success(
         "last_cycle_at": now,
         "next_due_at": next_due_at,
         "people": people,
+        "proved_at": proved_at,
     }
     return await _save(conn, before, values, now)
 
@@ -90,9 +89,7 @@ async def note_failure(
 async def _save(
     conn: AsyncConnection, before: Connection, values: Mapping[str, object], now: datetime
 ) -> Connection:
-    row = (_c.tenant_id == before.tenant_id, _c.id == before.id)
-    await conn.execute(update(tables.connections).where(*row).values(**values))
-    after = await connections.get(conn, before.tenant_id, before.id)
+    after = await connections.change(conn, before.tenant_id, before.id, values)
     await tell(conn, before, after, now)
     return after
 

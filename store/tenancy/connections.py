@@ -4,15 +4,16 @@ health.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from sqlalchemy import RowMapping, exists, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.engine.prepared_statements import Row, fetch, fetch_tuples, run_many
 from store.errors import NotFound, UniquenessConflict
 from store.keys import new_id, utc_now
 from store.records import Connection, ConnectionId, CycleStatus, Policy, TenantId
@@ -21,17 +22,30 @@ from store.tenancy import policy_json
 LOGIN_URL = "https://login.microsoftonline.com"
 GRAPH_URL = "https://graph.microsoft.com"
 INTERVAL_MINUTES = 5
-"""An increment costs some eight requests. Entra pushes every 20 to 40 minutes."""
+"""An increment costs five requests. Entra pushes every 20 to 40 minutes."""
 
 _c = tables.connections.c
 _INTERNAL = {"credential", "mapping_verdict", "deleted_at", "last_status", "open_findings"}
 # Only `sealed_credential` hands the sealed credential out.
 _PUBLIC = [column for column in _c if column.name not in _INTERNAL]
 # A deleted connection is found by nothing but its accounts, logs and history.
-_QUERY = select(*_PUBLIC, _c.credential.is_not(None).label("has_credential")).where(_c.deleted_at.is_(None))
+# `IS NOT NULL` is true of every row in a RETURNING of SQLite 3.40.
+_HAS_CREDENTIAL = (func.coalesce(func.length(_c.credential), 0) > 0).label("has_credential")
+_QUERY = select(*_PUBLIC, _HAS_CREDENTIAL).where(_c.deleted_at.is_(None))
+_OF_ANY_TENANT = _QUERY.where(_c.id == bindparam("of_connection"))
+_ONE = _OF_ANY_TENANT.where(_c.tenant_id == bindparam("of_tenant"))
+_CREDENTIAL = select(_c.credential).where(
+    _c.tenant_id == bindparam("of_tenant"), _c.id == bindparam("of_connection")
+)
+_SCHEDULE = (
+    update(tables.connections)
+    .where(_c.tenant_id == bindparam("of_tenant"), _c.id == bindparam("of_connection"))
+    .values(next_due_at=bindparam("at"))
+)
+_UNKNOWN = "this tenant has no such connection: `leaver connection list` shows all"
 
 
-def _to_connection(row: RowMapping) -> Connection:
+def _to_connection(row: Row | RowMapping) -> Connection:
     fields = dict(row)
     fields["policy"] = policy_json.from_json(fields["policy"])
     return Connection(**fields)
@@ -110,11 +124,10 @@ def _new_row(settings: ConnectionSettings, at: datetime) -> dict[str, object]:
 
 async def get(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Connection:
     """Return the tenant's connection; raise `NotFound`."""
-    query = _QUERY.where(_c.tenant_id == tenant_id, _c.id == connection_id)
-    row = (await conn.execute(query)).mappings().first()
-    if row is None:
-        raise NotFound("this tenant has no such connection: `leaver connection list` shows all")
-    return _to_connection(row)
+    rows = await fetch(conn, _ONE, {"of_tenant": tenant_id, "of_connection": connection_id})
+    if not rows:
+        raise NotFound(_UNKNOWN)
+    return _to_connection(rows[0])
 
 
 async def lock(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> Connection:
@@ -149,8 +162,8 @@ async def find(conn: AsyncConnection, reference: str, tenant_id: TenantId | None
 
 async def find_by_id(conn: AsyncConnection, connection_id: ConnectionId) -> Connection | None:
     """Return the connection with this id, of any tenant: the caller checks which."""
-    row = (await conn.execute(_QUERY.where(_c.id == connection_id))).mappings().first()
-    return None if row is None else _to_connection(row)
+    rows = await fetch(conn, _OF_ANY_TENANT, {"of_connection": connection_id})
+    return _to_connection(rows[0]) if rows else None
 
 
 async def list_for(conn: AsyncConnection, tenant_id: TenantId) -> list[Connection]:
@@ -192,39 +205,46 @@ async def note_outcome(
     )
 
 
-async def _change(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, **values: object
+async def change(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, values: Mapping[str, object]
 ) -> Connection:
-    await conn.execute(
-        update(tables.connections).where(_c.tenant_id == tenant_id, _c.id == connection_id).values(**values)
+    """Set columns of a connection and return it. Raises `NotFound`."""
+    changing = (
+        update(tables.connections)
+        .where(_c.tenant_id == tenant_id, _c.id == connection_id, _c.deleted_at.is_(None))
+        .values(values)
+        .returning(*_PUBLIC, _HAS_CREDENTIAL)
     )
-    return await get(conn, tenant_id, connection_id)
+    row = (await conn.execute(changing)).mappings().first()
+    if row is None:
+        raise NotFound(_UNKNOWN)
+    return _to_connection(row)
 
 
 async def set_policy(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, policy: Policy
 ) -> Connection:
-    return await _change(conn, tenant_id, connection_id, policy=policy_json.to_json(policy))
+    return await change(conn, tenant_id, connection_id, {"policy": policy_json.to_json(policy)})
 
 
 async def set_interval(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, interval_minutes: int
 ) -> Connection:
-    return await _change(conn, tenant_id, connection_id, interval_minutes=interval_minutes)
+    return await change(conn, tenant_id, connection_id, {"interval_minutes": interval_minutes})
 
 
 async def set_return_urls(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, return_urls: Sequence[str]
 ) -> Connection:
     """Set the addresses of the vendor's app that a sign-in returns to."""
-    return await _change(conn, tenant_id, connection_id, return_urls=list(return_urls))
+    return await change(conn, tenant_id, connection_id, {"return_urls": list(return_urls)})
 
 
 async def set_application(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, app_id: str
 ) -> Connection:
     """Set the `appId` of the enterprise application whose assignments count."""
-    return await _change(conn, tenant_id, connection_id, app_id=app_id)
+    return await change(conn, tenant_id, connection_id, {"app_id": app_id})
 
 
 async def rename(
@@ -240,7 +260,7 @@ async def rename(
     if (await conn.execute(taken)).first():
         raise UniquenessConflict("name", name)
     try:
-        return await _change(conn, tenant_id, connection_id, name=name)
+        return await change(conn, tenant_id, connection_id, {"name": name})
     except IntegrityError as error:
         raise UniquenessConflict("name", name) from error
 
@@ -252,7 +272,7 @@ async def set_directory(
 
     Its assertions are accepted from that directory.
     """
-    return await _change(conn, tenant_id, connection_id, entra_tenant_id=entra_tenant_id)
+    return await change(conn, tenant_id, connection_id, {"entra_tenant_id": entra_tenant_id})
 
 
 async def set_credential(
@@ -276,14 +296,15 @@ async def set_credential(
     }
     given = asdict(login or EntraLogin())
     values |= {name: value for name, value in given.items() if value is not None}
-    return await _change(conn, tenant_id, connection_id, **values)
+    return await change(conn, tenant_id, connection_id, values)
 
 
 async def sealed_credential(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
 ) -> str | None:
-    query = select(_c.credential).where(_c.tenant_id == tenant_id, _c.id == connection_id)
-    sealed: str | None = (await conn.execute(query)).scalar()
+    values = {"of_tenant": tenant_id, "of_connection": connection_id}
+    rows = await fetch_tuples(conn, _CREDENTIAL, values)
+    sealed: str | None = rows[0][0] if rows else None
     return sealed
 
 
@@ -296,25 +317,24 @@ async def pause(
     now: datetime | None = None,
 ) -> Connection:
     """Stop push (503) and pull until `resume`."""
-    return await _change(conn, tenant_id, connection_id, paused_at=now or utc_now(), paused_reason=reason)
+    values = {"paused_at": now or utc_now(), "paused_reason": reason}
+    return await change(conn, tenant_id, connection_id, values)
 
 
 async def resume(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, now: datetime | None = None
 ) -> Connection:
     """End pause and quarantine; the connection is due at once."""
-    return await _change(
-        conn,
-        tenant_id,
-        connection_id,
-        paused_at=None,
-        paused_reason=None,
-        quarantined_at=None,
-        quarantine_reason=None,
-        consecutive_failures=0,
-        consecutive_incomplete=0,
-        next_due_at=now or utc_now(),
-    )
+    values = {
+        "paused_at": None,
+        "paused_reason": None,
+        "quarantined_at": None,
+        "quarantine_reason": None,
+        "consecutive_failures": 0,
+        "consecutive_incomplete": 0,
+        "next_due_at": now or utc_now(),
+    }
+    return await change(conn, tenant_id, connection_id, values)
 
 
 async def due(conn: AsyncConnection, now: datetime, limit: int) -> list[Connection]:
@@ -345,9 +365,7 @@ async def abandoned(conn: AsyncConnection, now: datetime, limit: int) -> list[Co
     unfinished = exists().where(cycles.connection_id == _c.id, cycles.finished_at.is_(None))
     columns = [column for column in _PUBLIC if column.name != "next_due_at"]
     query = (
-        select(
-            *columns, leases.until.label("next_due_at"), _c.credential.is_not(None).label("has_credential")
-        )
+        select(*columns, leases.until.label("next_due_at"), _HAS_CREDENTIAL)
         .join(tables.leases, (leases.tenant_id == _c.tenant_id) & (leases.connection_id == _c.id))
         .where(_c.paused_at.is_(None), _c.credential.is_not(None), _c.quarantined_at.is_(None))
         .where(leases.holder != "", leases.until <= now, unfinished)
@@ -355,6 +373,17 @@ async def abandoned(conn: AsyncConnection, now: datetime, limit: int) -> list[Co
         .limit(limit)
     )
     return [_to_connection(row) for row in (await conn.execute(query)).mappings()]
+
+
+async def schedule_all(
+    conn: AsyncConnection, times: Sequence[tuple[TenantId, ConnectionId, datetime | None]]
+) -> None:
+    """Set when the next cycles of any tenants are due: for the worker."""
+    rows = [
+        {"of_tenant": tenant_id, "of_connection": connection_id, "at": at}
+        for tenant_id, connection_id, at in times
+    ]
+    await run_many(conn, _SCHEDULE, rows)
 
 
 async def schedule(

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, TextClause, delete, exists, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.engine.streaming import of_tenant
+from store.directory.browsing import IS_ACTIVE, IS_INACTIVE
+from store.engine.streaming import count_up_to, of_tenant
 from store.errors import NotFound
 from store.keys import to_user, utc_now
 from store.records import ConnectionId, CycleStatus, PlanStatus, TenantId, User
@@ -39,21 +40,25 @@ class ConnectionCounts:
 
 
 async def count(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, *, now: datetime | None = None
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    connection_id: ConnectionId,
+    *,
+    most: int | None = None,
+    now: datetime | None = None,
 ) -> ConnectionCounts:
-    """Count what a deletion concerns."""
+    """Count what a deletion concerns; counting ends at `most`, if that is given."""
     ours = of_tenant(tenant_id, connection_id)
     people = _u.connection_id == ours
     signed_in = exists().where(_u.id == _s.user_id, people)
     t = tables.api_tokens.c
 
-    async def number(*conditions: ColumnElement[bool]) -> int:
-        found: int = (await conn.execute(select(func.count()).where(*conditions))).scalar_one()
-        return found
+    async def number(of: ColumnElement[bool], *conditions: ColumnElement[bool] | TextClause) -> int:
+        return await count_up_to(conn, select(literal(1)).where(of, *conditions), most)
 
     return ConnectionCounts(
-        active=await number(people, _u.deleted_at.is_(None), _u.active),
-        inactive=await number(people, _u.deleted_at.is_(None), ~_u.active),
+        active=await number(people, IS_ACTIVE),
+        inactive=await number(people, IS_INACTIVE),
         groups=await number(_g.connection_id == ours, _g.deleted_at.is_(None)),
         sessions=await number(
             _s.tenant_id == tenant_id, _s.revoked_at.is_(None), _s.expires_at > (now or utc_now()), signed_in

@@ -16,13 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.keys import utc_now
 from store.logs import events
-from store.records import ConnectionId, JsonValue, TenantId
+from store.records import ConnectionId, JsonValue, PlanStatus, TenantId
 from store.records.connections import FIRST_MAPPING, MappingOrigin, MappingVersion
 from store.tenancy import connections
 
 _c = tables.mapping_versions.c
 _of = tables.connections.c
 _u = tables.users.c
+_p = tables.plans.c
 
 
 def _to_version(row: RowMapping) -> MappingVersion:
@@ -52,7 +53,8 @@ async def add(
 ) -> MappingVersion:
     """Make this mapping the connection's from now on; that it fits is not confirmed.
 
-    Raises `NotFound`.
+    What waits for a decision was found by the mapping of before: those plans end, and
+    the next cycle holds what is still due. Raises `NotFound`.
     """
     connection = await connections.get(conn, tenant_id, connection_id)
     latest = next(iter(await list_for(conn, tenant_id, connection_id)), FIRST_MAPPING)
@@ -73,6 +75,7 @@ async def add(
     policy = replace(connection.policy, mapping=version.mapping, mapping_confirmed=False)
     await connections.set_policy(conn, tenant_id, connection_id, policy)
     await _forget_agreement(conn, tenant_id, connection_id)
+    await _supersede_plans(conn, tenant_id, connection_id)
     told: dict[str, JsonValue] = {"version": version.version, "origin": origin.value, "by": by}
     await events.add(
         conn, tenant_id, connection_id, "connection.mapping_changed", connection_id, told, now=version.at
@@ -85,6 +88,15 @@ async def _forget_agreement(conn: AsyncConnection, tenant_id: TenantId, connecti
     of_connection = (_u.tenant_id == tenant_id, _u.connection_id == connection_id)
     agreed = {"agreed": None, "agreed_user_name": None, "agreed_external_id": None}
     await conn.execute(update(tables.users).where(*of_connection).values(agreed))
+
+
+async def _supersede_plans(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> None:
+    waiting = (
+        _p.tenant_id == tenant_id,
+        _p.connection_id == connection_id,
+        _p.status == PlanStatus.HELD.value,
+    )
+    await conn.execute(update(tables.plans).where(*waiting).values(status=PlanStatus.SUPERSEDED.value))
 
 
 async def verdict(

@@ -192,24 +192,38 @@ async def test_the_guide_leads_to_a_leaver_who_is_out_of_the_app(installed: Inst
         assert "Hello" not in again.text
 
 
-async def test_who_is_purged_or_unassigned_is_out_by_the_next_cycle_and_who_stays_stays(
+async def test_whoever_leaves_in_whatever_way_is_out_by_the_next_cycle_and_who_stays_stays(
     installed: Installed,
 ) -> None:
-    """Seed 000: "their sessions are revoked and they can no longer sign in", for every way to leave."""
-    purged, unassigned, staying = installed.people[1:4]
+    """Seed 000: "Their sessions are revoked and they can no longer sign in. Their assessment history is retained",
+    for every way to leave beside being disabled, which is the guide's.
+    """
+    deleted, purged, unassigned, staying = installed.people[1:4] + installed.people[6:7]
+    leaving = (deleted, purged, unassigned)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        visitors = {each: Visitor(http) for each in (purged, unassigned, staying)}
+        visitors = {each: Visitor(http) for each in (*leaving, staying)}
         for each, visitor in visitors.items():
             assert (await visitor.sign_in(installed.app_url, each)).status == 200
-        call("DELETE", f"{installed.entra}/users/{purged}")
+        installed.terminal.type(installed.rest[0])  # writes keep.py
+        kept = "\n".join(f"python keep.py {each}" for each in leaving)
+        assert installed.terminal.type(kept).count("[('Information security', 91)]") == 3
+        for each in (deleted, purged):
+            call("DELETE", f"{installed.entra}/users/{each}")
         call("POST", f"{installed.entra}/users/{purged}/purge")
         installed.unassign(unassigned)
 
         installed.sync()
 
         statuses = {each: (await visitor.get(installed.app_url)).status for each, visitor in visitors.items()}
-        assert statuses == {purged: 401, unassigned: 401, staying: 200}
+        assert statuses == {**dict.fromkeys(leaving, 401), staying: 200}
         wait_until(lambda: not installed.api("GET", "/receipts")[1]["items"])
+        assert installed.terminal.type(kept).count("[('Information security', 91)]") == 3
+        for each in leaving:
+            page = await Visitor(http).sign_in(installed.app_url, each)
+            assert page.status >= 400, each
+            assert "Hello" not in page.text
+        assert page.status == 403, "Entra lets who is only unassigned in; Leaver does not"
+        assert "assign" in page.text.lower(), "and the page says what to do"
 
 
 async def test_provision_on_demand_ends_a_session_without_waiting(installed: Installed) -> None:

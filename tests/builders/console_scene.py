@@ -5,39 +5,50 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from aiohttp.test_utils import TestServer, unused_port
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.settings import Settings
+from console.admin import api_tokens
+from console.admin.api_tokens import NewToken
 from console.admin.services import Services
 from console.server.app import build_app
 from simulator.server import Simulator, running_simulator
 from store import lifecycle
 from store.database import Database, open_database
 from store.directory import listing, sessions
+from store.keys import utc_now
 from store.logs import provisioning_log
 from store.records import (
     Cause,
     Connection,
     CreateGroup,
     CreateUser,
+    CycleKind,
+    CycleStatus,
     Document,
+    DriftFinding,
+    DriftKind,
+    FindingState,
     GraphId,
     MarkUser,
     Origin,
     SessionPurpose,
     SessionTerms,
+    SubjectType,
     User,
     UserId,
 )
-from store.sync import held_plans
+from store.sync import cycles, held_plans
 from store.tenancy import connections, tenants
-from tests.builders.setup_scene import fill_setup
+from tests.builders.setup_scene import ADA, fill_setup
 from tests.builders.simulated_connection import Pull
 from tests.builders.simulated_tenant import SECRET_KEY, connect
-from tests.builders.store_rows import create_user, perform, person
+from tests.builders.store_rows import create_user, perform, person, record_drift
 from worker.services import build_services
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -143,6 +154,39 @@ async def console_scene(database_url: str, *, users: int = 60) -> AsyncIterator[
             await database.close()
 
 
+async def _fill_one(scene: ConsoleScene) -> None:
+    """Give the connection with one person one group, one token, one finding and one plan."""
+    one, now = scene.one, utc_now()
+    await perform(scene.database, one, CreateGroup({"displayName": "Staff"}, member_ids=(scene.admin.id,)))
+    await api_tokens.create(scene.services, ADA, one.id, NewToken("entra"))
+    who = SubjectType.USER, scene.admin.id, scene.admin.user_name
+    finding = DriftFinding(
+        *(DriftKind.UNMATCHED_ACCOUNT, None, *who),
+        before={},
+        after={},
+        first_seen=now,
+        state=FindingState.HELD,
+        evidence={"account": "No one in Entra was found for it."},
+    )
+
+    async def work(conn: AsyncConnection) -> None:
+        of = one.tenant_id, one.id
+        cycle = await cycles.start(conn, *of, CycleKind.INITIAL)
+        result = cycles.CycleResult(CycleStatus.HELD, complete=True)
+        await cycles.finish(conn, one.tenant_id, cycle.id, result, now=now)
+        await record_drift(conn, *of, cycle.id, [finding])
+        [held, *_] = await held_plans.list_for(conn, scene.many.tenant_id, scene.many.id)
+        rows = held.body["changes"]
+        assert isinstance(rows, list)
+        await held_plans.hold(
+            *(conn, *of, cycle.id, "0" * 64, held.reason),
+            {**held.body, "changes": rows[:1]},
+            now + timedelta(days=7),
+        )
+
+    await scene.database.write(work)
+
+
 async def fill(scene: ConsoleScene) -> None:
     """Let the company live: people come, some leave, more leave than the ceilings allow, names mean harm."""
     pull = scene.pull
@@ -164,6 +208,7 @@ async def fill(scene: ConsoleScene) -> None:
     )
     for user in hostile[:2]:
         await session_of(scene.database, user, agent=HOSTILE[0], created_from="203.0.113.9")
+    await _fill_one(scene)
     of = pull.connection.tenant_id, pull.connection.id
     async with scene.database.reading() as conn:
         [entry, *_] = (await provisioning_log.search(conn, *of, user=gone.id)).entries

@@ -44,6 +44,15 @@ def opening(path: str) -> Steps:
     return steps
 
 
+def seeing(path: str) -> Steps:
+    """Open an address of the connection with many people."""
+
+    async def steps(page: Page, scene: ConsoleScene) -> None:
+        await page.goto(f"{scene.url}/connections/{scene.many.id}{path}")
+
+    return steps
+
+
 async def _open_all(page: Page) -> None:
     await page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
 
@@ -83,7 +92,7 @@ def as_operator(path: str) -> Steps:
         made = await people.invite(scene.services, ADA, "olga")
         await page.goto(f"{scene.url}/sign-in/{made.secret}")
         await page.get_by_role("button", name="Sign in").click()
-        await page.goto(scene.url + path)
+        await page.goto(scene.url + path.format(foreign=scene.foreign.id))
 
     return without_session(steps)
 
@@ -107,6 +116,8 @@ def _sign_in(rest: str) -> Steps:
 FORM_PICTURES: Mapping[str, Steps] = {
     "provision.dry-run": pressing("/provision?subject={leaver}", "Dry run"),
     "provision.unknown": pressing("/provision?subject=no.body@contoso.example", "Dry run"),
+    "provision.found": seeing("/provision?q=kl"),
+    "users.found": seeing("/users?q=an"),
     "tokens.generated": pressing("/tokens/new", "Generate Token", name="entra"),
     "setup.tested": pressing("/setup", "Test"),
     "setup.link": pressing("/setup", "Make a setup link"),
@@ -124,6 +135,7 @@ FORM_PICTURES: Mapping[str, Steps] = {
     "refusal.not_found": opening("/connections/none"),
     "refusal.sign_in": without_session(opening("/connections/01a2237d-6574-7eee-81c8-5596dae3a76a/users")),
     "operator.all": as_operator("/operator"),
+    "webhooks.none": as_operator("/connections/{foreign}/webhooks"),
     "operators": as_operator("/operators"),
     "setup.stranger": without_session(_set_up),
     "sign_in.over": _sign_in("/callback/login?code=x&state=x"),

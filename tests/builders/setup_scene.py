@@ -31,9 +31,8 @@ async def fill_setup(services: Services, connection: Connection) -> dict[str, st
     invitation = await people.invite(services, ADA, "op of everything")
     setup = await links.create_setup_link(services, ADA, connection.id)
     status = await links.create_status_link(services, ADA, connection.id, may_sync=True)
-    hook, _ = await webhooks.create(
-        services, ADA, "https://app.example.com/hooks/leaver", tenant=connection.tenant_id
-    )
+    for place in ("tickets.example.com/leaver", "chat.example.com/leaver", "app.example.com/hooks/leaver"):
+        hook, _ = await webhooks.create(services, ADA, f"https://{place}", tenant=connection.tenant_id)
     return {
         "webhook": hook.id,
         "token": made.token.id,

@@ -19,6 +19,7 @@ from tests.simulation import story
 
 def main() -> int:
     asked = _arguments()
+    tempfile.tempdir = asked.folder  # PostgreSQL's files go there too
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     began, cycles, broken = time.monotonic(), 0, 0
     counts: Counter[str] = Counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,6 +44,11 @@ class Picture:
     def live_groups(self) -> list[Group]:
         rows = [row for row in self.groups.values() if row.deleted_at is None]
         return sorted(rows, key=lambda row: row.display_name)
+
+
+def without_notes(picture: Picture) -> Mapping[UserId, User]:
+    """The rows as they are but for when a holder was last seen: a note is no change (`store.sync.holder_notes`)."""
+    return {key: replace(row, holder_seen_at=None) for key, row in picture.users.items()}
 
 
 @dataclass(slots=True)

@@ -192,7 +192,8 @@ def nobody_entitled_lost_access(
         action, subject = Action(entry["action"]), str(entry["subject_id"])
         if entry["subject_type"] == "user" and action in REMOVALS:
             person = person_of(world, before, after, subject)
-            keep(person not in true.entitled, "I1", f"{entry['subject_label']} lost access and is entitled")
+            is_kept = person not in true.entitled or _is_spare(after, subject, person)
+            keep(is_kept, "I1", f"{entry['subject_label']} lost access and is entitled")
         elif action is Action.DELETE:
             group = _group_of(before, after, subject)
             keep(
@@ -204,6 +205,13 @@ def nobody_entitled_lost_access(
                 person = person_of(world, before, after, each["old"])
                 is_wrong = (group, person) in true.memberships and person in true.entitled
                 keep(not is_wrong, "I1", f"{person} was taken out of {entry['subject_label']}, wrongly")
+
+
+def _is_spare(after: Picture, row_id: str, person: str | None) -> bool:
+    """Whether an account that nobody is known to hold was one more of somebody who has access by their own (seed 64006)."""
+    row = after.users.get(UserId(row_id))
+    is_free = row is not None and row.entra_object_id is None
+    return is_free and any(each.entra_object_id == person for each in active_rows(after))
 
 
 def person_of(world: World, before: Picture, after: Picture, row_id: str) -> str | None:
@@ -280,8 +288,9 @@ def guard_was_heard(
     A held plan holds its own rows only: an unrelated leaver goes (I12), and I1 is kept by a promise of its own.
     Where a reading is doubted because one person was found entitled after all, those go whom Graph, asked for each
     alone, calls disabled or deleted: "such an answer needs no list" (`worker.reconcile.confirmation`).
+    An account without access that gives up its names loses nothing (`worker.reconcile.guard`): it has no amount.
     """
-    removed = [entry for entry in done if entry["action"] in REMOVALS]
+    removed = [entry for entry in done if entry["action"] in REMOVALS and entry["amount"]]
     if world.policy.mode is Mode.REPORT:
         keep(not done, "mode report", f"{len(done)} changes were applied")
     if report.complete is not True:
@@ -304,8 +313,18 @@ def _is_out(world: World, before: Picture, after: Picture, entry: RowMapping) ->
     if entry["action"] != Action.DISABLE:
         return False
     person = person_of(world, before, after, str(entry["subject_id"]))
-    known = world.directory.users.get(person or "")
+    if person is None:
+        return _was_called(world, before.users[UserId(entry["subject_id"])])
+    known = world.directory.users.get(person)
     return person in world.directory.deleted_users if known is None else not known.enabled
+
+
+def _was_called(world: World, row: User) -> bool:
+    """Somebody in the recycle bin had the name of an account that nobody holds: Entra writes the id before it."""
+    gone = (
+        (each, deleted.item.user_principal_name) for each, deleted in world.directory.deleted_users.items()
+    )
+    return row.user_name.lower() in {name.removeprefix(each.replace("-", "")).lower() for each, name in gone}
 
 
 def active_rows(picture: Picture) -> list[User]:

@@ -28,11 +28,20 @@ class Push:
     subject: str = ""
 
 
-async def send(world: World, push: Push) -> int:
-    """Sends it; gives the status, which is never 500."""
-    status, _ = await world.scim(push.method, push.path, push.body)
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a push."""
+
+    status: int
+    """Never 500."""
+    subject: str
+    """Whom or which group it was about; of somebody new: the id in the answer."""
+
+
+async def send(world: World, push: Push) -> Answered:
+    status, body = await world.scim(push.method, push.path, push.body)
     world.count(f"push {push.method} {status}")
-    return status
+    return Answered(status, push.subject or str((body or {}).get("id", "")))
 
 
 def draw(world: World, picture: Picture) -> Push:
@@ -111,7 +120,10 @@ def _membership(world: World, picture: Picture) -> Push | None:
 
     def holds(after: Picture) -> bool:
         is_gone = after.users[user_id].deleted_at or after.groups[group_id].deleted_at
-        return is_gone is not None or (user_id in after.members.get(group_id, ())) is joins
+        if is_gone is not None or (user_id in after.members.get(group_id, ())) is joins:
+            return True
+        # W3: "memberships end that Entra does not give"; what came meanwhile, the next cycle compares (seed 53041).
+        return after.users[user_id].holder_number != user.holder_number
 
     told = f"push: {user.user_name[:40]} {'joins' if joins else 'leaves'} {group.display_name}"
     body = _patch("members", [{"value": user_id}], "Add" if joins else "Remove")

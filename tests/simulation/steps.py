@@ -27,6 +27,7 @@ from store.records import (
 )
 from store.sync import held_plans as plans
 from store.tenancy import connections
+from tests.builders.held_plans import approve_and_apply
 from tests.simulation import ageing, promises, pushes, trouble, truth
 from tests.simulation.door import Deed
 from tests.simulation.picture import Picture
@@ -188,7 +189,7 @@ async def on_demand(world: World, before: Picture) -> None:
 
 def _landing(world: World, push: pushes.Push, landed: list[int]) -> Deed:
     async def land() -> None:
-        landed.append(await pushes.send(world, push))
+        landed.append((await pushes.send(world, push)).status)
 
     return land
 
@@ -255,7 +256,7 @@ async def decisions(world: World, before: Picture) -> None:
         trouble.arm(world, wrong)
     world.tell(f"plan approved: {rows or 'whole'} {wrong.told if wrong else ''}")
     try:
-        decided = await held_plans.approve(world.services, held, checksum=held.checksum, by="me", rows=rows)
+        decided = await approve_and_apply(world.services, held, checksum=held.checksum, by="me", rows=rows)
     except (WorkerError, StoreError) as error:
         world.tell(f"  -> {error}")
         world.count(f"approval {type(error).__name__}")

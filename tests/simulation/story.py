@@ -6,11 +6,12 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-from store.records import CycleStatus, Mode, PlanStatus, Policy
+from store import lifecycle
+from store.records import Cause, CycleStatus, MarkUser, Mode, Origin, PlanStatus, Policy
 from store.sync import held_plans as plans
-from tests.simulation import ageing, promises, pull, steps, trouble
+from tests.builders.held_plans import approve_and_apply
+from tests.simulation import ageing, promises, pull, steps, trouble, truth
 from tests.simulation.world import World, world_of
-from worker.cycle import held_plans
 from worker.cycle.run import run_cycle
 from worker.locks.hold import LeaseSettings
 from worker.locks.lease import holding
@@ -51,12 +52,13 @@ async def _play(world: World, seed: int, cycles: int) -> int:
     await _begin(world)
     for number in range(cycles):
         world.dice.seed(f"{seed} {number}")
+        before = await world.listener.look()
         for place, step in enumerate(steps.drawn(world.dice)):
             world.dice.seed(f"{seed} {number} {place}")
-            before = await world.listener.look()
             await step(world, before)
             after = await world.listener.look()
             await promises.always(world, before, after)
+            before = after
         world.dice.seed(f"{seed} {number} cycle")
         await pull.cycle(world, pull.draw(world))
     return cycles + await _rest(world) + 1
@@ -99,5 +101,19 @@ async def _approve_all(world: World) -> None:
     for held in waiting:
         if held.expires_at <= world.clock():
             continue
-        await held_plans.approve(world.services, held, checksum=held.checksum, by="me")
+        decided = await approve_and_apply(world.services, held, checksum=held.checksum, by="me")
         world.tell(f"plan approved: {held.reason}")
+        if any("the last active admin" in why for why in decided.applied.details.values()):
+            await _name_another_admin(world)
+
+
+async def _name_another_admin(world: World) -> None:
+    """As the refusal says (seed 61026)."""
+    picture = await world.listener.look()
+    entitled = truth.entitled(world.directory, world.policy)
+    other = next((row for row in picture.live if row.active and row.entra_object_id in entitled), None)
+    if other is None:
+        return
+    scope, cause = (world.connection.tenant_id, world.connection.id), Cause(Origin.CONSOLE, "rest", "me")
+    await lifecycle.perform(world.db, *scope, [MarkUser(other.id, is_admin=True)], cause)
+    world.tell(f"{other.user_name} is an admin too")

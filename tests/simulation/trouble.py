@@ -74,14 +74,18 @@ def _lie_once(trouble: Trouble) -> None:
     """Turns "no such user" into a fault where a list is silently short as well.
 
     A list without the person, and Graph's own word that there is no such person, are a lie told twice: that one is
-    believed (docs/safety.md, "What Leaver cannot know"; found by seed 2029).
+    believed (docs/safety.md, "What Leaver cannot know"; found by seed 2029). A 404 for a whole `$batch` is no word
+    about anybody (found by seed 40056).
     """
     if not any(fault.drop_fraction or fault.body == {"value": []} for fault in trouble.faults):
         return
     for fault in trouble.faults:
-        if fault.status == 404:
+        if fault.status == 404 and fault.match.pattern != EVERYWHERE["$batch"]:
             fault.status = 503
-    trouble.told = [f"503{told[3:]}" if told.startswith("404 ") else told for told in trouble.told]
+    trouble.told = [
+        f"503{told[3:]}" if told.startswith("404 ") and told != "404 at $batch" else told
+        for told in trouble.told
+    ]
 
 
 def arm(world: World, trouble: Trouble) -> None:

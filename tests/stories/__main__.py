@@ -1,6 +1,7 @@
 """Play stories of identity: every order of so many events, then random longer ones, or one story.
 
 `python -m tests.stories --events 4 --random 100000 --database postgresql`
+`python -m tests.stories --events 3 --part 2/16 --folder /dev/shm`
 `python -m tests.stories --story "pull first: push stands; purge A; hire C as A"`
 """
 
@@ -23,6 +24,7 @@ from tests.stories.theatre import Theatre, theatre
 
 def main() -> int:
     asked = _arguments()
+    tempfile.tempdir = asked.folder  # PostgreSQL's files go there too
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with (
         tempfile.TemporaryDirectory(dir=asked.folder) as folder,
@@ -90,7 +92,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--random", type=int, default=0, help="so many random stories beside")
     parser.add_argument("--longest", type=int, default=8, help="events in a random story, at most")
     parser.add_argument("--seed", type=int, default=1, help="of the first random story")
-    parser.add_argument("--share", default="1/1", help="2/4: the second of four parts of the orders")
+    parser.add_argument(
+        "--part",
+        "--share",
+        dest="share",
+        metavar="N/OF",
+        default="1/1",
+        help="2/4: the second of four parts of the orders",
+    )
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--setting", action="append", choices=list(SETTINGS), help="only this way to begin")
     parser.add_argument("--story", help='one story: "pull first: purge A; hire C as A"')

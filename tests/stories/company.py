@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
+import pickle
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -294,10 +295,17 @@ def _services(db: Database, url: str, graph: GraphClient) -> WorkerServices:
     async def already_open(_: Connection) -> AsyncIterator[GraphClient]:
         yield graph
 
-    settings = Settings(database_url=url, secret_key=(SecretStr(SECRET_KEY),))
+    settings = _settings().model_copy(update={"database_url": url})
     return WorkerServices(settings, db, already_open, lambda: datetime.now(UTC))
 
 
+@cache
+def _settings() -> Settings:
+    """Read once: each story would read the environment anew."""
+    return Settings(secret_key=(SecretStr(SECRET_KEY),))
+
+
 def kept(facts: Facts) -> Facts:
-    """Returns a copy that goes its own way."""
-    return copy.deepcopy(facts)
+    """Returns a copy that goes its own way; pickled, which takes a third of the time of `copy.deepcopy`."""
+    copied: Facts = pickle.loads(pickle.dumps(facts, pickle.HIGHEST_PROTOCOL))  # noqa: S301 - made here
+    return copied

@@ -49,6 +49,13 @@ NAMED = {
     "a restart before the first pull": "not yet read: restart; rename B; pull goes on",
     "the name of somebody unassigned before the first pull": "not yet read: unassign A; name of A to B",
     "everything before the first pull": "not yet read: unassign A; rejoin A; swap A and B; restart; leave B; pull goes on",
+    "names are swapped with a protected leaver before the first pull": "not yet read: unassign A; protect A; swap A and B",
+    "names are swapped with an admin who left before the first pull": "not yet read: make admin A; leave A; swap A and B; "
+    "restart",
+    "three names go round before the first pull": "not yet read: rename A; hire C as A; unassign A; protect A; "
+    "swap A and B; swap A and C",
+    "names go round while the push stands": "not yet read: unassign A; protect A; push stands; swap A and B; push goes on; "
+    "on demand A",
     "a foreign mapping, and a leaver who comes back": "foreign mapping: leave A; rejoin A; rename B; protect B; unassign A",
     "a foreign mapping, and all matched anew": "foreign mapping: push stands; leave A; rename B; restart; push goes on",
     "a foreign mapping, where the pull made the accounts": "foreign mapping, pull first: restart; unassign A; rename B; "

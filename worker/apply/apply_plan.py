@@ -18,7 +18,7 @@ from store import errors as store_errors
 from store import lifecycle
 from store.database import Database
 from store.keys import utc_now
-from store.records import REMOVALS, Action, Cause, Connection, Outcome, OutcomeStatus
+from store.records import REMOVALS, Action, Cause, Connection, GraphId, Outcome, OutcomeStatus
 from worker.apply.commands import MEMBERSHIP, command_for
 from worker.apply.removal_evidence import Reverify
 from worker.errors import LeaseLost
@@ -39,6 +39,13 @@ is too old again by the time it was taken.
 NOT_CONFIRMED_AGAIN = (
     "the evidence had grown too old, and reading it again did not confirm it; the next cycle looks again"
 )
+
+_BEFORE_UPDATES = frozenset(
+    {Action.RETIRE, Action.LINK, Action.CHANGE_HOLDER, Action.SEAL, Action.UNSEAL, Action.RELEASE_NAMES}
+)
+"""Actions that say who an account stands for; updates of the same rows follow."""
+
+_ARRIVALS = frozenset({Action.CREATE, Action.RESTORE, Action.LINK, Action.CHANGE_HOLDER, Action.ENABLE})
 
 SafePoint: TypeAlias = Callable[[int], Awaitable[None]]
 """Called with the number of changes done; raises `Yielded` or `LeaseLost` to end the
@@ -74,6 +81,15 @@ class Applied:
     def failed(self) -> int:
         return self.statuses.count(OutcomeStatus.FAILED)
 
+    @property
+    def arrived(self) -> frozenset[GraphId]:
+        """Return the people who have an account since."""
+        done = zip(self.changes, self.statuses, strict=True)
+        applied = [
+            each for each, status in done if status is OutcomeStatus.APPLIED and each.action in _ARRIVALS
+        ]
+        return frozenset(each.person.graph_id for each in applied if each.person and each.person.graph_id)
+
 
 NOTHING_APPLIED = Applied((), (), {})
 
@@ -97,7 +113,7 @@ class Task:
 
     @property
     def stage(self) -> tuple[bool, bool]:
-        return self.is_membership, self.changes[0].action is Action.LINK
+        return self.is_membership, self.changes[0].action in _BEFORE_UPDATES
 
 
 async def apply(
@@ -312,8 +328,8 @@ def _batches(tasks: Iterator[Task], size: int, most_members: int) -> Iterator[li
     version.
 
     For the same reason memberships never share a batch with the creation of their
-    members. Links have batches of their own as well, so that none comes between two
-    users who swap their names.
+    members. What says who an account stands for has batches of its own as well, so that
+    no second change of a row comes between two users who swap their names.
     """
     batch: list[Task] = []
     rows: set[str] = set()

@@ -13,7 +13,7 @@ from store.records import (
     JsonValue,
     OutcomeStatus,
 )
-from store.sync.decided_rows import decided_by
+from store.sync.guard_memory import decided_by
 from worker.apply.apply_plan import Applied
 from worker.apply.leaver_evidence import NOTHING_KNOWN, LeaverFacts, leaver_evidence
 from worker.reconcile.guard import REPORT_MODE
@@ -75,7 +75,8 @@ def _changes_with_states(
     for change in partition.waiting:
         yield change, FindingState.HELD, "waits for a person's decision"
     for risk in partition.accepted:
-        yield risk.change, FindingState.ACCEPTED, risk.why
+        # No one accepted that this person goes without: the rejected change is another.
+        yield risk.change, FindingState.OPEN if risk.is_follower else FindingState.ACCEPTED, risk.why
     for dropped in partition.dropped:
         # Re-read by itself the user is entitled: the report must not accuse that user.
         if not dropped.is_refuted:

@@ -15,21 +15,24 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.database import Database
 from store.logs import events
 from store.records import Connection, CycleKind, CycleStatus, GraphId
 from store.sync import cycles, delta_links, entitled_lists
 from store.sync.delta_links import digest_of
+from worker.cycle.load_state import history_of
 from worker.cycle.schedule import full_due
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, required_graph_properties
 from worker.reconcile.snapshot import Focus
+from worker.reconcile.state import History
 from worker.services import WorkerServices
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ DELTA_LINK_LIFETIME = timedelta(days=6)
 """Graph keeps a delta token for seven days."""
 
 MAX_RECHECK = 1_000
-"""The most rows that are left to the next increment."""
+"""The most people, groups and rows that are left to the next increment."""
 
 _USERS, _GROUPS, _EVENTS, _AGAIN = "users", "groups", "events", "again"
 _WELL = frozenset({CycleStatus.APPLIED, CycleStatus.HELD, CycleStatus.REPORTED, CycleStatus.YIELDED})
@@ -58,8 +61,10 @@ class Checkpoint:
     saved_at: datetime
     digest: str
     """Digest of the assigned principals."""
-    recheck_ids: frozenset[str] = frozenset()
-    """Row ids left unchanged because they changed here while Graph was read."""
+    recheck: Focus = field(default_factory=Focus)
+    """What was left unchanged: it changed here while Graph was read, or waits for
+    another change.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +90,17 @@ class CheckpointDraft:
     checkpoint: Checkpoint
     assigned: frozenset[GraphId]
     counted: Counted
+    is_assigned_same: bool = False
+    """Who is assigned, and which groups count, is as it was saved."""
 
-    def with_recheck(self, again: frozenset[str]) -> CheckpointDraft | None:
-        """Return the draft with rows to compare again.
+    def with_recheck(self, again: Focus) -> CheckpointDraft | None:
+        """Return the draft with people and rows to compare again.
 
         None if these are so many that a full cycle is quicker.
         """
-        return (
-            replace(self, checkpoint=replace(self.checkpoint, recheck_ids=again))
-            if len(again) <= MAX_RECHECK
-            else None
-        )
+        if _is_too_much(again):
+            return None
+        return replace(self, checkpoint=replace(self.checkpoint, recheck=again))
 
 
 async def load(conn: AsyncConnection, connection: Connection) -> Checkpoint | None:
@@ -107,9 +112,15 @@ async def load(conn: AsyncConnection, connection: Connection) -> Checkpoint | No
     if users is None or groups is None or event is None or digest is None:
         return None
     recheck = links.get(_AGAIN)
-    recheck_ids = frozenset(json.loads(recheck.link)) if recheck else frozenset()
+    again = Focus(*map(frozenset, json.loads(recheck.link))) if recheck else Focus()
     return Checkpoint(
-        users.link, groups.link, int(event.link), users.context, event.saved_at, digest, recheck_ids
+        users.link,
+        groups.link,
+        int(event.link),
+        users.context,
+        event.saved_at,
+        digest,
+        again,
     )
 
 
@@ -120,26 +131,45 @@ async def save(conn: AsyncConnection, connection: Connection, draft: CheckpointD
         _USERS: checkpoint.users_link,
         _GROUPS: checkpoint.groups_link,
         _EVENTS: str(checkpoint.events_id),
-        _AGAIN: json.dumps(sorted(checkpoint.recheck_ids)),
+        _AGAIN: _recheck_to_json(checkpoint.recheck),
     }
-    for name, link in links.items():
-        await delta_links.put(*scope, name, link, context=checkpoint.context, now=checkpoint.saved_at)
+    await delta_links.put_all(*scope, links, context=checkpoint.context, now=checkpoint.saved_at)
     counted = draft.counted
-    await delta_links.put_assigned(*scope, draft.assigned, counted.groups)
+    if not draft.is_assigned_same:
+        await delta_links.put_assigned(*scope, draft.assigned, counted.groups)
     if counted.looked_at is None:
         await entitled_lists.put_all(*scope, counted.users)
     else:
         await entitled_lists.put_some(*scope, counted.users, counted.looked_at)
 
 
+async def look_again(conn: AsyncConnection, connection: Connection, people: frozenset[GraphId]) -> None:
+    """Leave people to the next increment as well."""
+    checkpoint = await load(conn, connection)
+    if checkpoint is None or people <= checkpoint.recheck.users:
+        return
+    again = checkpoint.recheck | Focus(people)
+    if _is_too_much(again):
+        await forget(conn, connection)
+        return
+    scope = conn, connection.tenant_id, connection.id
+    await delta_links.put(
+        *scope, _AGAIN, _recheck_to_json(again), context=checkpoint.context, now=checkpoint.saved_at
+    )
+
+
+def _is_too_much(recheck: Focus) -> bool:
+    return len(recheck.users) + len(recheck.groups) + len(recheck.rows) > MAX_RECHECK
+
+
+def _recheck_to_json(recheck: Focus) -> str:
+    parts = (recheck.users, recheck.groups, recheck.rows)
+    return json.dumps([sorted(part) for part in parts])
+
+
 async def forget(conn: AsyncConnection, connection: Connection) -> None:
     """Drop the checkpoint: the next cycle reads everything."""
     await delta_links.drop(conn, connection.tenant_id, connection.id)
-
-
-async def last_event_id(conn: AsyncConnection, connection: Connection) -> int:
-    """Return the last event: changes made here after it are still to be looked at."""
-    return await events.last_id(conn, connection.tenant_id)
 
 
 def checkpoint_context(connection: Connection, service_principal_id: str, roles: Iterable[str]) -> str:
@@ -170,36 +200,92 @@ def context_changes(then: str, now: str) -> tuple[str, ...]:
     return tuple(name for name in after if before.get(name) != after[name])
 
 
-async def choose_kind(
-    services: WorkerServices, connection: Connection, *, is_full: bool
-) -> tuple[CycleKind, str | None]:
-    """Return the kind of the next cycle, and why it is not an increment.
+@dataclass(frozen=True, slots=True)
+class CountsBefore:
+    """The totals at the checkpoint."""
+
+    users: int
+    memberships: int
+    groups: frozenset[GraphId]
+    """The assigned groups that counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastCheckpoint:
+    """What an increment continues from."""
+
+    checkpoint: Checkpoint
+    assigned: frozenset[GraphId]
+    """The users and groups that were assigned at it."""
+    before: CountsBefore
+
+
+@dataclass(frozen=True, slots=True)
+class CycleBasis:
+    """What earlier cycles left for the next one, as of one moment before it begins."""
+
+    kind: CycleKind
+    why_full: str | None
+    """Why it is not an increment."""
+    events_id: int
+    """The last event of Leaver's own: what follows is looked at by the cycle after."""
+    last: LastCheckpoint | None
+    """None unless the cycle may be an increment."""
+    history: History
+
+
+async def find_basis(services: WorkerServices, connection: Connection, *, is_full: bool) -> CycleBasis:
+    """Return the kind of the next cycle, and what it continues from.
 
     The first cycle that reads everything is the initial one.
     """
     now = services.clock()
     async with services.db.reading() as conn:
-        memory = await cycles.history(conn, connection.tenant_id, connection.id, now)
-        reason = await full_cycle_reason(conn, connection, memory.last_complete_at, now)
-    reason = "It was asked for." if is_full else reason
-    if memory.last_complete_at is None:
-        return CycleKind.INITIAL, reason
-    return (CycleKind.FULL, reason) if reason else (CycleKind.INCREMENTAL, None)
+        events_id = await events.last_id(conn, connection.tenant_id)
+        history = await history_of(conn, connection, now)
+        checkpoint = await load(conn, connection)
+        reason = await _full_cycle_reason(conn, connection, checkpoint, history.last_complete_at, now)
+        reason = "It was asked for." if is_full else reason
+        last = None
+        if checkpoint is not None and reason is None:
+            last = await with_counts(conn, connection, checkpoint)
+            reason = _NOTHING_LEFT if last is None else None
+    if history.last_complete_at is None:
+        return CycleBasis(CycleKind.INITIAL, reason, events_id, None, history)
+    kind = CycleKind.FULL if reason else CycleKind.INCREMENTAL
+    return CycleBasis(kind, reason, events_id, last, history)
 
 
-async def full_cycle_reason(
-    conn: AsyncConnection, connection: Connection, last_full_at: datetime | None, now: datetime
+_NOTHING_LEFT = "No earlier cycle left anything to continue from."
+
+
+async def with_counts(
+    conn: AsyncConnection, connection: Connection, checkpoint: Checkpoint
+) -> LastCheckpoint | None:
+    """Return a checkpoint with what was counted at it; None if that was not saved."""
+    scope = conn, connection.tenant_id, connection.id
+    totals, listed = await entitled_lists.totals(*scope), await delta_links.assigned_list(*scope)
+    if totals is None or listed is None:
+        return None
+    before = CountsBefore(totals.users, totals.memberships, listed.groups)
+    return LastCheckpoint(checkpoint, listed.principals, before)
+
+
+async def _full_cycle_reason(
+    conn: AsyncConnection,
+    connection: Connection,
+    checkpoint: Checkpoint | None,
+    last_full_at: datetime | None,
+    now: datetime,
 ) -> str | None:
     """Return why the next cycle has to read everything, in a sentence; None: it may be
     incremental.
     """
-    tenant_id = connection.tenant_id
-    checkpoint = await load(conn, connection)
-    last = await cycles.last(conn, tenant_id, connection.id)
-    if last is not None and last.status not in _WELL:
-        return f"The last cycle ended as {last.status.value}."
+    last = await cycles.last_status(conn, connection.tenant_id, connection.id)
+    if last is not None and last not in _WELL:
+        return f"The last cycle ended as {last.value}."
     if checkpoint is None or last_full_at is None:
-        return "No earlier cycle left anything to continue from."
+        return _NOTHING_LEFT
     if full_due(connection, last_full_at) <= now:
         return f"Everything is read anew every {connection.policy.full_every_hours} h."
     if now - checkpoint.saved_at > DELTA_LINK_LIFETIME:
@@ -251,27 +337,8 @@ def draft_checkpoint(
     return CheckpointDraft(checkpoint, assigned, counted)
 
 
-@dataclass(frozen=True, slots=True)
-class CountsBefore:
-    """The totals at the checkpoint."""
-
-    users: int
-    memberships: int
-    groups: frozenset[GraphId]
-    """The assigned groups that counted."""
-
-
-async def load_counts(conn: AsyncConnection, connection: Connection) -> CountsBefore | None:
-    """Load the totals at the checkpoint; None if none were saved."""
-    scope = conn, connection.tenant_id, connection.id
-    totals = await entitled_lists.totals(*scope)
-    if totals is None:
-        return None
-    return CountsBefore(totals.users, totals.memberships, await delta_links.counted_groups(*scope))
-
-
 async def count_entitled(
-    conn: AsyncConnection, connection: Connection, before: CountsBefore, focus: Focus, reading: Entitlement
+    db: Database, connection: Connection, before: CountsBefore, focus: Focus, reading: Entitlement
 ) -> tuple[dict[str, int], Counted]:
     """Return the counts after an increment, and who of those who were read counts."""
     read = focus.users | reading.snapshot.users.keys() | reading.snapshot.deleted.keys()
@@ -280,7 +347,10 @@ async def count_entitled(
     groups = (ours & focus.groups) | ((ours & before.groups) - focus.groups)
     held = Counter(member for group in groups for member in reading.members[group])
     now = {user: held[user] for user in reading.entitled & read}
-    then = await entitled_lists.load_some(conn, connection.tenant_id, connection.id, read)
+    then: Mapping[GraphId, int] = {}
+    if read:
+        async with db.reading() as conn:
+            then = await entitled_lists.load_some(conn, connection.tenant_id, connection.id, read)
     counts = {
         "users": before.users - len(then) + len(now),
         "groups": len(groups),

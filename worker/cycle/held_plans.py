@@ -8,9 +8,11 @@ was planned on, so that a row that moved since is left alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -22,11 +24,12 @@ from store.records import (
     HeldPlan,
     JsonValue,
     Origin,
+    OutcomeStatus,
+    PlanId,
     PlanStatus,
 )
 from store.sync import held_plans
 from store.sync.held_plans import RemainingRows
-from store.tenancy import connections
 from worker.apply import findings
 from worker.apply.apply_plan import Applied, apply
 from worker.apply.leaver_evidence import load_leaver_facts
@@ -35,14 +38,15 @@ from worker.cycle import checkpoint
 from worker.cycle.record import cycle_record
 from worker.errors import Terminal
 from worker.locks.hold import Hold
-from worker.locks.lease import for_a_command, holding
+from worker.progress import Watch, ignore_progress
 from worker.reconcile import guard
 from worker.reconcile.plan import Change, Dropped, Plan
 from worker.reconcile.plan_json import PlanUnreadable, plan_from_json
 from worker.services import WorkerServices
 
-PATIENCE_S = 120.0
-"""How long a decision waits for a cycle to give way."""
+LEFT_ALONE = "left_alone"
+"""State of an approved row that Entra's answer of then spoke against."""
+NOT_DONE = (LEFT_ALONE, OutcomeStatus.SKIPPED.value, OutcomeStatus.FAILED.value)
 
 log = structlog.get_logger(__name__)
 
@@ -88,26 +92,40 @@ async def approve(
     by: str,
     rows: Collection[int] | None = None,
     actor: str = audit_log.NOBODY,
-) -> Decided:
-    """Approve the plan, whole or the rows of these numbers (from 0, in its order), and
-    apply it.
+) -> HeldPlan:
+    """Approve the plan, whole or the rows of these numbers (from 0, in its order);
+    `apply_approved` applies it.
 
-    A plan that was approved and whose applying broke off is applied again. Raises
-    `VersionMoved` if it waits no longer or the checksum is another, `WorkerError` if it
-    cannot be applied now (it stays approved).
+    A plan that was approved and whose applying broke off stays as it is. Raises
+    `VersionMoved` if it waits no longer or the checksum is another, `Terminal` for an
+    unknown row.
     """
-    if held.status is PlanStatus.APPROVED and rows is None:
-        rows = _decided_rows(held)
-    chosen = _chosen(held, rows)
-    if checksum != held.checksum or held.status is not PlanStatus.APPROVED:
-        note: dict[str, JsonValue] = {} if rows is None else {"rows": sorted(set(rows))}
-        decision = _Decision(PlanStatus.APPROVED, checksum, by, actor, note, rest=_rest(held, rows))
-        held = await _decide(services, held, decision)
+    _chosen(held, rows)
+    if checksum == held.checksum and held.status is PlanStatus.APPROVED and rows is None:
+        return held
+    note: dict[str, JsonValue] = {} if rows is None else {"rows": sorted(set(rows))}
+    decision = _Decision(PlanStatus.APPROVED, checksum, by, actor, note, rest=_rest(held, rows))
+    return await _decide(services, held, decision)
+
+
+async def apply_approved(
+    services: WorkerServices,
+    connection: Connection,
+    hold: Hold,
+    plan_id: PlanId,
+    actor: str = audit_log.NOBODY,
+    watch: Watch = ignore_progress,
+) -> Decided:
+    """Apply the approved rows of a plan under the lease, or what is left of them.
+
+    Raises `Terminal` for a plan that is not approved or was applied already, and
+    `WorkerError` if it cannot be applied now: it stays approved.
+    """
     async with services.db.reading() as conn:
-        connection = await connections.get(conn, held.tenant_id, held.connection_id)
-    lease = replace(for_a_command(services.settings), wait_s=PATIENCE_S)
-    async with holding(services.db, services.clock, held.tenant_id, connection.id, lease) as hold:
-        decided = await _apply(services, connection, hold, held, chosen, by, actor)
+        held = await held_plans.get(conn, connection.tenant_id, plan_id)
+    if held.status is not PlanStatus.APPROVED:
+        raise Terminal(f"The plan is {held.status.value}: only an approved plan is applied.")
+    decided = await _apply(services, connection, hold, held, actor, watch)
     log.info("plan.applied", plan=held.id, applied=decided.applied.counts, dropped=len(decided.dropped))
     return decided
 
@@ -182,21 +200,28 @@ async def _apply(
     connection: Connection,
     hold: Hold,
     held: HeldPlan,
-    chosen: Plan,
-    by: str,
     actor: str,
+    watch: Watch,
 ) -> Decided:
-    async with cycle_record(services, connection, hold, CycleKind.ON_DEMAND) as record:
+    chosen, by = _chosen(held, _decided_rows(held)), held.decided_by or actor
+    async with cycle_record(services, connection, hold, CycleKind.ON_DEMAND, watch) as record:
+        record.report_progress("evidence", 0, None)
         age, evidence = await verify_now(services, connection, chosen.absentees)
         partition = guard.partition_approved(chosen, evidence)
         async with services.db.reading() as conn:
             facts = await load_leaver_facts(conn, connection, chosen.changes)
+
+        async def safe_point(done: int) -> None:
+            record.report_progress("apply", done, len(partition.apply))
+            await hold.checkpoint_or_yield()
+
+        await safe_point(0)
         applied = await apply(
             services.db,
             connection,
             partition.apply,
             Cause(Origin.GRAPH, record.cycle.id, by, hold.fence, age),
-            lambda _done: hold.checkpoint_or_yield(),
+            safe_point,
             clock=services.clock,
             reverify=reverification(services, connection, chosen),
         )
@@ -223,7 +248,7 @@ def _outcomes(held: HeldPlan, applied: Applied, dropped: Collection[Dropped]) ->
     for place, (change, status) in enumerate(zip(applied.changes, applied.statuses, strict=True)):
         outcomes[numbers[_identity(change)]] = {"state": status.value, "why": applied.details.get(place, "")}
     for row in dropped:
-        outcomes[numbers[_identity(row.change)]] = {"state": "left_alone", "why": row.why}
+        outcomes[numbers[_identity(row.change)]] = {"state": LEFT_ALONE, "why": row.why}
     return outcomes
 
 
@@ -231,6 +256,24 @@ def _identity(change: Change) -> tuple[str, ...]:
     """Return what a change is about: the re-reading may have given another reason."""
     member = change.member.key if change.member else ""
     return change.action.value, change.subject.local_id or change.subject.key, member
+
+
+def report_of(plan: HeldPlan) -> dict[str, JsonValue]:
+    """Return what came of an applied plan, in numbers and without names."""
+    body: Any = plan.body
+    changes, outcomes = body.get("changes", []), body.get("outcomes", {})
+    states = {number: outcome["state"] for number, outcome in outcomes.items()}
+    done = Counter(
+        changes[int(number)]["action"] for number, state in states.items() if state == OutcomeStatus.APPLIED
+    )
+    applied: dict[str, JsonValue] = dict(done)
+    return {
+        "plan_id": plan.id,
+        "status": plan.status.value,
+        "applied": applied,
+        "left_alone": sum(state in NOT_DONE for state in states.values()),
+        "waiting": len(changes) - len(body.get("rows", changes)),
+    }
 
 
 async def _decide(services: WorkerServices, held: HeldPlan, decision: _Decision) -> HeldPlan:

@@ -12,13 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.records import Connection, Cycle, DriftKind, HeldPlan, JsonValue, PlanId, PlanStatus
 from store.sync import held_plans
 from worker.cycle.report import HeldPlanReport
 from worker.reconcile.plan import Change, Plan, PlanPartition
-from worker.reconcile.plan_json import PlanUnreadable, plan_from_json
+from worker.reconcile.plan_json import PlanUnreadable, due_rows_from_json
+
+log = structlog.get_logger(__name__)
 
 SHEET = "unmatched_accounts"
 """The mark of the sheet, in the body of its plan."""
@@ -94,15 +97,16 @@ async def _on_the_sheet(
 
 
 def _due_rows(sheet: HeldPlan) -> _Rows | None:
-    """Return the rows of a sheet that are still due; None if it cannot be read."""
+    """Return the rows of a sheet that are still due.
+
+    None, and a warning, if it cannot be read: a new one takes its place, which later
+    cycles fill again.
+    """
     try:
-        plan = plan_from_json(sheet.body)
-    except PlanUnreadable:
+        plan, due = due_rows_from_json(sheet.body)
+    except PlanUnreadable as unreadable:
+        log.warning("sheet.unreadable", plan=sheet.id, why=str(unreadable))
         return None
-    keys, ended = sheet.body.get("keys"), sheet.body.get("ended") or []
-    assert isinstance(keys, list)
-    assert isinstance(ended, list)
-    due = [(change, str(key)) for change, key in zip(plan.changes, keys, strict=True) if key not in ended]
     return _rows(plan, due, sorted({change.hold_reason for change, _ in due}))
 
 

@@ -20,20 +20,20 @@ from store.logs import events
 from store.records import Connection, DriftKind, GraphId, MembershipMode, Policy
 from store.sync import delta_links, drift_reports, entitled_lists, push_conflicts
 from worker.cycle import checkpoint as checkpoints
-from worker.cycle.checkpoint import Checkpoint, CheckpointDraft, Counted, CountsBefore, load_counts
-from worker.cycle.load_state import load_history, load_part
+from worker.cycle.checkpoint import Checkpoint, CheckpointDraft, Counted, LastCheckpoint
+from worker.cycle.load_state import load_part
 from worker.progress import ProgressReporter
 from worker.reconcile.dependencies import (
     Lookup,
     affected_subjects,
+    arriving_users,
     missing_reads,
     rows_needed,
-    unlinked_users,
 )
 from worker.reconcile.guard import REPORT_MODE, deciding_total, partition
 from worker.reconcile.plan import Decision, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence, Focus, Snapshot, focus_of_conflicts
-from worker.reconcile.state import History, State
+from worker.reconcile.state import State, Totals
 from worker.services import WorkerServices
 
 if TYPE_CHECKING:
@@ -70,9 +70,18 @@ class ChangedSubjects:
     checkpoint: Checkpoint
     assigned: frozenset[GraphId]
     """The users and groups that are assigned now."""
+    last: LastCheckpoint
+    has_conflicts: bool
+    """The push did something that is still to be looked at, or stands."""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether no row of the store can matter: nothing changed on either side."""
+        return self.focus == Focus() and not self.has_conflicts
 
     def draft(self, counted: Counted) -> CheckpointDraft:
-        return CheckpointDraft(self.checkpoint, self.assigned, counted)
+        is_same = self.assigned == self.last.assigned and counted.groups == self.last.before.groups
+        return CheckpointDraft(self.checkpoint, self.assigned, counted, is_assigned_same=is_same)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +91,6 @@ class FocusData:
     focus: Focus
     snapshot: Snapshot
     state: State
-
-
-async def load_checkpoint(
-    services: WorkerServices, connection: Connection
-) -> tuple[Checkpoint, CountsBefore, History]:
-    """Load the last checkpoint, what was counted at it, and the guard's memory.
-
-    Raises `FullCycleRequired` if there is none.
-    """
-    async with services.db.reading() as conn:
-        checkpoint = await checkpoints.load(conn, connection)
-        before = await load_counts(conn, connection)
-    if checkpoint is None or before is None:
-        raise FullCycleRequired("No earlier cycle left anything to continue from.")
-    return checkpoint, before, await load_history(services.db, connection, services.clock())
 
 
 def require_certain(verdict: Verdict) -> Verdict:
@@ -128,16 +122,17 @@ async def find_changed_subjects(
     connection: Connection,
     graph: GraphClient,
     reading: FocusReading,
-    checkpoint: Checkpoint,
+    last: LastCheckpoint,
     events_id: int,
 ) -> ChangedSubjects:
-    """Find the subjects that changed since the checkpoint.
+    """Find the subjects that changed since the last checkpoint.
 
     `events_id` is the last event of Leaver's own when the cycle began. Raises
     `FullCycleRequired`, or a `GraphError` if Graph cannot be read.
     """
     from worker.graph.read import delta
 
+    checkpoint, before = last.checkpoint, last.assigned
     context = checkpoints.checkpoint_context(
         connection, reading.service_principal_id, await graph.token_roles()
     )
@@ -150,7 +145,6 @@ async def find_changed_subjects(
         touched = await events.touched_since(
             conn, connection.tenant_id, connection.id, checkpoint.events_id, checkpoint.saved_at
         )
-        before = await delta_links.assigned(conn, connection.tenant_id, connection.id)
         conflicts = await push_conflicts.load(conn, connection.tenant_id, connection.id)
         _check_assigned(reading, before)
         await _check_lost_groups(
@@ -158,9 +152,9 @@ async def find_changed_subjects(
         )
     focus = _of_users(people) | _of_groups(connection.policy, changed, reading.assigned | before)
     focus |= _of_assignments(reading, before)
-    focus |= await _of_renamed(services, connection, reading, changed)
+    focus |= await _of_renamed(services, connection, reading, changed, last)
     focus |= focus_of_conflicts(conflict for conflict in conflicts if not conflict.is_read)
-    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids | checkpoint.recheck_ids)
+    focus |= Focus(rows=touched.user_ids | touched.group_ids | touched.member_ids) | checkpoint.recheck
     following = Checkpoint(
         users_link=_link_of(people),
         groups_link=_link_of(changed),
@@ -169,7 +163,7 @@ async def find_changed_subjects(
         saved_at=now,
         digest=delta_links.digest_of(reading.assigned),
     )
-    return ChangedSubjects(focus, following, reading.assigned)
+    return ChangedSubjects(focus, following, reading.assigned, last, bool(conflicts))
 
 
 def _link_of(delta: UsersDelta | GroupsDelta) -> str:
@@ -193,6 +187,8 @@ async def _check_lost_groups(conn: AsyncConnection, connection: Connection, lost
     The members of such a group are known by their rows here; those who have none, or no
     membership yet, have an open finding.
     """
+    if not lost:
+        return
     scope = conn, connection.tenant_id, connection.id
     groups_ = lost - (await entitled_lists.load_some(*scope, lost)).keys()
     rows = await users.load_some(*scope, objects=groups_)
@@ -230,36 +226,42 @@ def _of_assignments(reading: FocusReading, before: frozenset[GraphId]) -> Focus:
 
 
 async def _of_renamed(
-    services: WorkerServices, connection: Connection, reading: FocusReading, delta: GroupsDelta
+    services: WorkerServices,
+    connection: Connection,
+    reading: FocusReading,
+    delta: GroupsDelta,
+    last: LastCheckpoint,
 ) -> Focus:
     """Return assigned groups whose name here is another, or which are no security
     groups now or were none.
     """
     ours = {g: group for g, group in delta.changed.items() if g in reading.assigned_groups}
+    if not ours:
+        return Focus()
     async with services.db.reading() as conn:
         rows = await groups.load_some(conn, connection.tenant_id, connection.id, objects=ours)
-        counted = await delta_links.counted_groups(conn, connection.tenant_id, connection.id)
     named = {row.entra_object_id: row.display_name for row in rows.values() if row.deleted_at is None}
     renamed = (g for g, group in ours.items() if named.get(g) != group.display_name)
     unsecured = (g for g, group in ours.items() if group.properties.get("securityEnabled") is False)
-    return Focus(groups=frozenset({*renamed, *unsecured, *(ours.keys() - counted)}))
+    return Focus(groups=frozenset({*renamed, *unsecured, *(ours.keys() - last.before.groups)}))
 
 
 async def read_focus(
     services: WorkerServices,
     connection: Connection,
     reading: FocusReading,
-    asked: Focus,
+    changed: ChangedSubjects,
     report_progress: ProgressReporter,
-    people: int,
 ) -> FocusData:
     """Read and load the focus and the users tied to it, until nothing is missing.
 
-    `people` is the number of entitled users. Raises `FullCycleRequired` if the focus
-    grows too large or does not end, and a `GraphError` if Graph cannot be read.
+    Raises `FullCycleRequired` if the focus grows too large or does not end, and a
+    `GraphError` if Graph cannot be read.
     """
-    policy, limit = connection.policy, max(WORTH_IT_ALWAYS, int(people * WORTH_IT))
-    focus, more = Focus(), asked
+    if changed.is_nothing:
+        return await _nothing_to_read(connection, reading)
+    policy, limit = connection.policy, max(WORTH_IT_ALWAYS, int(changed.last.before.users * WORTH_IT))
+    focus, more = Focus(), changed.focus
     compared: frozenset[Lookup] = frozenset()
     reported: frozenset[GraphId] = frozenset()
     for _ in range(ROUNDS):
@@ -276,15 +278,25 @@ async def read_focus(
             totals_up_to=deciding_total(policy.ceilings, len(snapshot.users)),
         )
         missing = missing_reads(snapshot, state, policy, focus, compared)
-        arriving = unlinked_users(snapshot, state, policy) - reported
+        arriving = arriving_users(snapshot, state, policy, changed.last.checkpoint.recheck.users) - reported
         found = await reading.find(missing.lookups)
         compared, reported = compared | missing.lookups, reported | arriving
         more = focus | Focus(missing.users | found, missing.groups, missing.rows)
         more |= affected_subjects(snapshot, state, focus) | Focus(await reading.reports_of(arriving))
         if more == focus:
-            proof = replace(snapshot.completeness, canary_read=await reading.read_canary())
-            return FocusData(focus, replace(snapshot, completeness=proof), state)
+            return FocusData(focus, await _with_canary(reading, snapshot), state)
     raise FullCycleRequired("The people who changed are tied to ever more others.")
+
+
+async def _nothing_to_read(connection: Connection, reading: FocusReading) -> FocusData:
+    """Return an empty focus: its plan is empty, and no ceiling asks for totals."""
+    snapshot = await _with_canary(reading, await reading.snapshot())
+    return FocusData(Focus(), snapshot, State(connection.id, {}, {}, {}, part_of=Totals(0, 0, 0)))
+
+
+async def _with_canary(reading: FocusReading, snapshot: Snapshot) -> Snapshot:
+    proof = replace(snapshot.completeness, canary_read=await reading.read_canary())
+    return replace(snapshot, completeness=proof)
 
 
 def ids_compared(data: FocusData) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypedDict
@@ -11,10 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.database import Database
 from store.directory import groups, memberships, users
-from store.records import Connection, ConnectionId, GraphId, RowSummary, SubjectType, TenantId
+from store.records import (
+    Connection,
+    ConnectionId,
+    DriftKind,
+    RowSummary,
+    SubjectType,
+    TenantId,
+    User,
+)
 from store.records.drift import PushConflict
-from store.sync import cycles, decided_rows, digests, push_conflicts
+from store.sync import cycles, digests, drift_reports, guard_memory, push_conflicts
 from store.tenancy import mappings
+from worker.reconcile.arrays.user_table import id_flags
 from worker.reconcile.dependencies import RowKeys, RowsNeeded, name_holders, rows_needed
 from worker.reconcile.digests import (
     RowComparison,
@@ -66,10 +75,6 @@ async def load_unsettled(
             focus |= focus_of_conflicts(await push_conflicts.load(conn, *of_connection))
             if focus == Focus():
                 return State(connection.id, {}, {}, {}), focus
-            # Kept only now: where nothing changed, a million rows are compared and
-            # forgotten.
-            user_rows = await digests.load(conn, *of_connection, SubjectType.USER)
-        agreed = frozenset(row.id for row in user_rows if is_unwritten_since(row))
         if len(focus.users) <= len(snapshot.users) * MOST_UNSETTLED:
             part = part_to_load(snapshot, focus)
             state = await load_part(db, connection, rows_needed(connection.id, part, policy, focus))
@@ -78,18 +83,31 @@ async def load_unsettled(
                 focus |= Focus(users=owners)
                 part = part_to_load(snapshot, focus)
                 state = await load_part(db, connection, rows_needed(connection.id, part, policy, focus))
-            settled = frozenset(_settled(snapshot, state, user_rows))
-            return replace(state, settled=settled, agreed=agreed), focus
-        return replace(await load(db, connection), agreed=agreed), None
+            return await _with_agreement(db, connection, snapshot, state), focus
+        return await _with_agreement(db, connection, snapshot, await load(db, connection)), None
     return await load(db, connection), None
 
 
-def _settled(snapshot: Snapshot, state: State, rows: Iterable[RowSummary]) -> Iterator[GraphId]:
-    """Yield the people whose pushed accounts were left out, for their digests fit."""
-    for row in rows:
-        person, is_left_out = row.entra_object_id, row.id not in state.users
-        if row.was_pushed and row.active and is_left_out and person is not None and person in snapshot.users:
-            yield person
+async def _with_agreement(db: Database, connection: Connection, snapshot: Snapshot, state: State) -> State:
+    """Note which loaded accounts were not written since they agreed with Entra, and the
+    people whose pushed accounts were left out, for their digests fit.
+
+    The rows are gone through once more, and forgotten: only here it is known which of a
+    million are loaded. One that was written meanwhile counts as neither.
+    """
+    agreed: set[str] = set()
+    users = snapshot.users
+    settled = id_flags(users)
+    async with db.reading() as conn:
+        scope = conn, connection.tenant_id, connection.id, SubjectType.USER
+        async for rows in digests.stream(*scope):
+            for row in filter(is_unwritten_since, map(RowSummary._make, rows)):
+                person = row.entra_object_id
+                if row.id in state.users:
+                    agreed.add(row.id)
+                elif row.was_pushed and row.active and person is not None and person in users:
+                    settled.add(person)
+    return replace(state, settled=settled, agreed=frozenset(agreed))
 
 
 async def load_part(
@@ -122,9 +140,20 @@ async def load_part(
             others | whole,
             members,
             await users.has_admin_besides(conn, tenant_id, people),
+            contested=await _contested(*scope) if any(map(_is_free, people.values())) else frozenset(),
             part_of=await _totals(*scope, totals_up_to) if with_totals else None,
             **await _identity_facts(conn, connection),
         )
+
+
+def _is_free(row: User) -> bool:
+    return row.entra_object_id is None and row.deleted_at is None
+
+
+async def _contested(
+    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId
+) -> frozenset[str]:
+    return await drift_reports.open_subjects(conn, tenant_id, connection_id, DriftKind.MATCH_CONFLICT)
 
 
 class _IdentityFacts(TypedDict):
@@ -164,7 +193,7 @@ async def _totals(
 async def load_history(db: Database, connection: Connection, now: datetime) -> History:
     """Load the guard's memory of earlier cycles."""
     async with db.reading() as conn:
-        return await _history(conn, connection, now)
+        return await history_of(conn, connection, now)
 
 
 class _Keys(TypedDict):
@@ -183,9 +212,10 @@ def _keys(keys: RowKeys) -> _Keys:
     }
 
 
-async def _history(conn: AsyncConnection, connection: Connection, now: datetime) -> History:
-    memory = await cycles.history(conn, connection.tenant_id, connection.id, now)
-    decided = await decided_rows.load(conn, connection.tenant_id, connection.id, now)
+async def history_of(conn: AsyncConnection, connection: Connection, now: datetime) -> History:
+    """Return the guard's memory of earlier cycles."""
+    memory = await guard_memory.history(conn, connection.tenant_id, connection.id, now)
+    decided = await guard_memory.load(conn, connection.tenant_id, connection.id, now)
     return History(
         waiting=decided.waiting,
         accepted=decided.accepted,

@@ -11,9 +11,9 @@ from store.sync import drift_reports
 from worker import metrics
 from worker.cycle import checkpoint as checkpoints
 from worker.cycle import incremental
-from worker.cycle.checkpoint import Checkpoint
+from worker.cycle.checkpoint import LastCheckpoint
 from worker.cycle.incremental import FullCycleRequired
-from worker.reconcile.dependencies import affected_subjects, unlinked_users
+from worker.reconcile.dependencies import affected_subjects, arriving_users
 from worker.reconcile.digests import ComparedState
 from worker.reconcile.plan import UNREPORTED, Change
 from worker.reconcile.snapshot import Focus
@@ -39,13 +39,14 @@ async def count_missed(
     """
     async with services.db.reading() as conn:
         checkpoint = await checkpoints.load(conn, connection)
+        last = await checkpoints.with_counts(conn, connection, checkpoint) if checkpoint else None
         known = await drift_reports.open_findings(conn, connection.tenant_id, connection.id)
-    if checkpoint is None:
+    if last is None:
         return None
     found = [c for c in compared.plan.changes if _is_of_increments(c) and _identity(c) not in known]
     if not found:
         return 0
-    focus = await _focus_of_increment(services, connection, graph, checkpoint, compared)
+    focus = await _focus_of_increment(services, connection, graph, last, compared)
     if focus is None:
         return None
     missed = [change for change in found if not _concerns(focus, change)]
@@ -60,7 +61,7 @@ async def _focus_of_increment(
     services: WorkerServices,
     connection: Connection,
     graph: GraphClient,
-    checkpoint: Checkpoint,
+    last: LastCheckpoint,
     compared: ComparedState,
 ) -> Focus | None:
     from worker.graph.errors import GraphError
@@ -69,16 +70,16 @@ async def _focus_of_increment(
     try:
         reading = await start_reading(graph, connection, compared.snapshot.taken_at)
         changed = await incremental.find_changed_subjects(
-            services, connection, graph, reading, checkpoint, checkpoint.events_id
+            services, connection, graph, reading, last, last.checkpoint.events_id
         )
     except (FullCycleRequired, GraphError):
         return None
     focus = changed.focus
     snapshot, state = compared.snapshot, compared.state
-    unlinked = unlinked_users(snapshot, state, connection.policy) & focus.users
+    arriving = arriving_users(snapshot, state, connection.policy, last.checkpoint.recheck.users) & focus.users
     # A user whose digest fits has a row, though it was not loaded.
-    unlinked &= compared.focus.users if compared.focus else unlinked
-    reports = frozenset(g for g, user in snapshot.users.items() if user.manager_id in unlinked)
+    arriving &= compared.focus.users if compared.focus else arriving
+    reports = frozenset(g for g, user in snapshot.users.items() if user.manager_id in arriving)
     focus |= Focus(reports)
     focus |= affected_subjects(snapshot, state, focus)
     return focus | affected_subjects(snapshot, state, focus)

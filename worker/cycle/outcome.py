@@ -12,10 +12,12 @@ from store.records import (
     Connection,
     CycleStatus,
     DriftFinding,
+    DriftKind,
     EvidenceAge,
     Mode,
     OutcomeStatus,
     Policy,
+    SubjectType,
 )
 from store.records.drift import PushConflict
 from store.sync.report_comparison import ReportCounts
@@ -29,14 +31,18 @@ from worker.errors import NeedsHuman, WorkerError
 from worker.reconcile import guard
 from worker.reconcile.digests import ComparedState
 from worker.reconcile.entitlement import scope_key
-from worker.reconcile.plan import Plan, PlanPartition
-from worker.reconcile.snapshot import Completeness, Evidence, Snapshot
+from worker.reconcile.plan import Change, Finding, Plan, PlanPartition
+from worker.reconcile.snapshot import Completeness, Evidence, Focus, Snapshot
 from worker.reconcile.state import MappingVerdict
 
 _DECIDABLE = GUARDED | {Action.UPDATE}
 """Actions that can wait for a person: an update of most people as well."""
 
 DRY_RUN = "It was a dry run: nothing is applied."
+
+
+MAX_UNDECIDED = 100
+"""The most users of unknown state that each increment asks for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +232,30 @@ def _checkpoint_to_save(prepared: PreparedCycle, status: CycleStatus) -> Checkpo
     is_asked_again = status in (CycleStatus.APPLIED, CycleStatus.HELD) and prepared.partition.dropped
     if is_asked_again or not prepared.draft:
         return None
-    return prepared.draft.with_recheck(prepared.plan.again)
+    again = Focus(rows=prepared.plan.again) | _focus_of(prepared.partition.followers)
+    return prepared.draft.with_recheck(again | _undecided(prepared.plan.findings))
+
+
+def _undecided(findings: Iterable[Finding]) -> Focus:
+    """Return the users of a state that Graph did not tell: no delta says when it does.
+
+    None of them if they are many: that is no passing fault of a few answers, and the
+    next full cycle asks for all.
+    """
+    unknown = (finding.subject for finding in findings if finding.kind is DriftKind.STATE_UNKNOWN)
+    users = {each.graph_id for each in unknown if each.type is SubjectType.USER and each.graph_id}
+    return Focus(frozenset(users) if len(users) <= MAX_UNDECIDED else frozenset())
+
+
+def _focus_of(followers: Iterable[Change]) -> Focus:
+    """Return what changes are about: people, groups, and rows of neither."""
+    concerned = [change.person or change.subject for change in followers]
+    known = [(each.type, each.graph_id) for each in concerned if each.graph_id is not None]
+    return Focus(
+        users=frozenset(graph_id for type_, graph_id in known if type_ is SubjectType.USER),
+        groups=frozenset(graph_id for type_, graph_id in known if type_ is SubjectType.GROUP),
+        rows=frozenset(each.local_id for each in concerned if each.local_id and each.graph_id is None),
+    )
 
 
 def _with_applied(compared: ComparedState | None, applied: Applied) -> ComparedState | None:

@@ -21,7 +21,7 @@ from store.sync import cycles, leases, report_writes
 from store.tenancy import connection_health, connections
 from worker import metrics
 from worker.apply.apply_plan import Applied
-from worker.cycle import schedule
+from worker.cycle import checkpoint, schedule
 from worker.errors import (
     DatabaseAway,
     InstallationFault,
@@ -89,14 +89,17 @@ class CycleRecord:
     async def finish_on_demand(self, applied: Applied, repaired: Sequence[DriftFinding] = ()) -> None:
         """Note what an on-demand request or an approved plan changed and repaired.
 
-        In the last drift report these findings are repaired as well. The schedule and
-        the held plans stay as they are.
+        In the last drift report these findings are repaired as well. The next increment
+        looks at who arrived: no delta names their reports. The schedule and the held
+        plans stay as they are.
         """
         now = self.services.clock()
 
         async def work(conn: AsyncConnection) -> Sequence[DriftFinding]:
             of_cycle = (self.connection.tenant_id, self.connection.id, self.cycle.id)
             kept = await report_writes.record_repairs(conn, *of_cycle, repaired)
+            if applied.arrived:
+                await checkpoint.look_again(conn, self.connection, applied.arrived)
             await cycles.finish(
                 conn,
                 self.connection.tenant_id,

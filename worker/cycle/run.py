@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from store.records import UNATTENDED, Cause, Connection, CycleKind, Mode, Origin, Policy
+from store.records import UNATTENDED, Cause, Connection, EvidenceAge, Mode, Origin, Policy
 from store.statistics import StatisticsRefresh
 from worker.apply.apply_plan import Applied, apply
-from worker.apply.leaver_evidence import LeaverFacts, load_leaver_facts
+from worker.apply.leaver_evidence import NOTHING_KNOWN, LeaverFacts, load_leaver_facts
 from worker.apply.removal_evidence import evidence_age, reverification
 from worker.cycle import checkpoint, incremental, missed_drift
-from worker.cycle.checkpoint import count_entitled
+from worker.cycle.checkpoint import CycleBasis, LastCheckpoint, count_entitled
 from worker.cycle.incremental import FullCycleRequired
 from worker.cycle.load_state import load_history, load_unsettled
 from worker.cycle.outcome import PreparedCycle, failure_report, outcome_of, report_of
@@ -36,6 +36,7 @@ from worker.reconcile import guard
 from worker.reconcile.digests import ComparedState
 from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.planning import planner
+from worker.reconcile.state import History
 from worker.services import WorkerServices
 
 if TYPE_CHECKING:
@@ -86,12 +87,14 @@ async def run_cycle(
     """
     gc.set_threshold(*COLLECT)
     request = request or CycleRequest()
-    kind, why_full = await checkpoint.choose_kind(services, connection, is_full=request.is_full)
+    basis = await checkpoint.find_basis(services, connection, is_full=request.is_full)
     async with cycle_record(
-        services, connection, hold, kind, watch, why_full=why_full, is_dry_run=request.is_dry_run
+        *(services, connection, hold, basis.kind, watch),
+        why_full=basis.why_full,
+        is_dry_run=request.is_dry_run,
     ) as record:
         async with services.open_graph(connection) as graph:
-            prepared = await _prepare(record, graph)
+            prepared = await _prepare(record, graph, basis)
         facts = await _leaver_facts(record, prepared)
         statistics = StatisticsRefresh(services.db)
         applied = await _apply(record, prepared, statistics)
@@ -104,23 +107,19 @@ async def run_cycle(
     return report
 
 
-async def _prepare(record: CycleRecord, graph: GraphClient) -> PreparedCycle:
+async def _prepare(record: CycleRecord, graph: GraphClient, basis: CycleBasis) -> PreparedCycle:
     from worker.graph.errors import GraphTerminal
 
-    start = await _start(record)
-    if record.cycle.kind is not CycleKind.INCREMENTAL:
+    start = CycleStart(datetime.now(UTC), basis.events_id)
+    if basis.last is None:
         return await _prepare_full(record, graph, start)
     try:
-        return await record.hold.run_interruptible(_prepare_incremental(record, graph, start))
+        preparing = _prepare_incremental(record, graph, start, basis.last, basis.history)
+        return await record.hold.run_interruptible(preparing)
     except (FullCycleRequired, GraphTerminal) as doubt:
         log.info("cycle.reads_everything", why=str(doubt))
         await record.read_everything(str(doubt))
     return await _prepare_full(record, graph, start)
-
-
-async def _start(record: CycleRecord) -> CycleStart:
-    async with record.services.db.reading() as conn:
-        return CycleStart(datetime.now(UTC), await checkpoint.last_event_id(conn, record.connection))
 
 
 async def _prepare_full(record: CycleRecord, graph: GraphClient, start: CycleStart) -> PreparedCycle:
@@ -130,6 +129,7 @@ async def _prepare_full(record: CycleRecord, graph: GraphClient, start: CycleSta
 
     services, connection, hold = record.services, record.connection, record.hold
     policy = _policy(record)
+    graph.renew_permissions()
     links = await checkpoint.take_links(services, connection, graph)
     reading = read_snapshot(graph, connection, record.cycle.kind, record.report_progress)
     # If an increment was tried first, the reading counts from its start: what was
@@ -164,7 +164,9 @@ async def _prepare_full(record: CycleRecord, graph: GraphClient, start: CycleSta
     )
 
 
-async def _prepare_incremental(record: CycleRecord, graph: GraphClient, start: CycleStart) -> PreparedCycle:
+async def _prepare_incremental(
+    record: CycleRecord, graph: GraphClient, start: CycleStart, last: LastCheckpoint, history: History
+) -> PreparedCycle:
     """Read, load and compare the changed subjects only.
 
     Raises `FullCycleRequired` at the first doubt.
@@ -173,24 +175,20 @@ async def _prepare_incremental(record: CycleRecord, graph: GraphClient, start: C
     from worker.graph.read.focus import start_reading
 
     services, connection, policy = record.services, record.connection, _policy(record)
-    since, before, history = await incremental.load_checkpoint(services, connection)
     reading = await start_reading(graph, connection, start.at)
     changed = await incremental.find_changed_subjects(
-        services, connection, graph, reading, since, start.events_id
+        services, connection, graph, reading, last, start.events_id
     )
-    data = await incremental.read_focus(
-        services, connection, reading, changed.focus, record.report_progress, before.users
-    )
+    data = await incremental.read_focus(services, connection, reading, changed, record.report_progress)
     now = services.clock()
     entitlement = entitlement_of(data.snapshot, policy)
     plan = planner.plan(data.snapshot, data.state, policy, now, entitlement, data.focus)
     verdict = incremental.require_certain(
         guard.judge(plan, data.snapshot, data.state, history, policy, now, entitlement)
     )
-    age = await evidence_age(services, connection)
+    age = await evidence_age(services, connection) if plan.changes else EvidenceAge(now, 0.0)
     evidence = await verify_absentees(graph, connection, plan.absentees, data.snapshot.members)
-    async with services.db.reading() as conn:
-        counts, counted = await count_entitled(conn, connection, before, data.focus, entitlement)
+    counts, counted = await count_entitled(services.db, connection, last.before, data.focus, entitlement)
     return PreparedCycle(
         policy=policy,
         snapshot=data.snapshot,
@@ -212,6 +210,8 @@ def _policy(record: CycleRecord) -> Policy:
 
 
 async def _leaver_facts(record: CycleRecord, prepared: PreparedCycle) -> LeaverFacts:
+    if not prepared.plan.changes:
+        return NOTHING_KNOWN
     async with record.services.db.reading() as conn:
         return await load_leaver_facts(conn, record.connection, prepared.plan.changes)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -10,7 +11,6 @@ from itertools import islice
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.directory import session_checks
 from store.logs import events
 from store.records import (
     Connection,
@@ -23,7 +23,7 @@ from store.records import (
     SubjectType,
     TenantId,
 )
-from store.sync import cycles, decided_rows, digests, held_plans, holder_notes, push_conflicts, report_writes
+from store.sync import cycles, digests, guard_memory, held_plans, holder_notes, push_conflicts, report_writes
 from store.sync.report_comparison import ReportCounts, merge_with_previous
 from store.sync.report_writes import PreviousReport
 from store.tenancy import connection_health, mappings
@@ -44,83 +44,121 @@ FINDINGS_PER_TRANSACTION = 1_000
 """A transaction of this size makes no push wait longer than it would anyway."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What the transaction that ends a cycle wrote."""
+
+    counts: ReportCounts
+    held: HeldPlanReport | None
+    connection: Connection | None
+    """As it is now; None after a dry run, which leaves it alone."""
+
+
 async def save_outcome(record: CycleRecord, outcome: CycleOutcome) -> SavedOutcome:
     """Write all a cycle came to, under the lease.
 
     The drift report goes first, in several transactions, so that no push waits for the
     whole of it. It becomes visible when the cycle ends, and that is one transaction
-    with all the rest.
+    with all the rest. What an increment came to is one transaction, if it is not large.
     """
     if outcome.compared is not None:
         await _save_digests(record, outcome.compared)
-    counts, report_number = await _save_drift(record, outcome)
-    held = await _finish(record, outcome, counts, report_number)
+    written = None
+    if outcome.compared_ids is not None:
+        outcome = replace(outcome, findings=list(outcome.findings))
+        written = await _save_at_once(record, outcome)
+    if written is None:
+        counts, number = await _save_drift(record, outcome)
+        ending = partial(_end, record=record, outcome=outcome, counts=counts, report_number=number)
+        written = await record.under_lease(ending)
+    if written.connection is not None:
+        _tell_of_completeness(written.connection)
     record.status, record.applied = outcome.status, outcome.applied
-    record.drift, record.new_drift = counts.standing, counts.new
-    return SavedOutcome(counts, held)
+    record.drift, record.new_drift = written.counts.standing, written.counts.new
+    return SavedOutcome(written.counts, written.held)
 
 
-async def _finish(
-    record: CycleRecord, outcome: CycleOutcome, counts: ReportCounts, report_number: int
-) -> HeldPlanReport | None:
+async def _save_at_once(record: CycleRecord, outcome: CycleOutcome) -> _Written | None:
+    """Write report and end of a cycle in one transaction; None, and nothing of the
+    report is written, if it is too large for one.
+    """
+    scope = record.connection.tenant_id, record.connection.id
+
+    async def work(conn: AsyncConnection) -> tuple[_Written, list[DriftFinding]] | None:
+        previous = await report_writes.start_report(conn, *scope)
+        counts, changed = _changed(outcome, previous)
+        part = list(islice(changed, FINDINGS_PER_TRANSACTION + 1))
+        if len(part) > FINDINGS_PER_TRANSACTION:
+            return None
+        rest = list(islice(previous.remainders(), FINDINGS_PER_TRANSACTION + 1))
+        if len(rest) > FINDINGS_PER_TRANSACTION:
+            return None
+        for findings in (part, rest):
+            await _add_findings(conn, record, previous.number, findings)
+        if ended_rows := previous.ended_rows:
+            await report_writes.end_rows(conn, *scope, previous.number, ended_rows)
+        return await _end(conn, record, outcome, counts, previous.number), part
+
+    written = await record.under_lease(work)
+    if written is None:
+        return None
+    metrics.note_repairs(written[1])
+    return written[0]
+
+
+async def _end(
+    conn: AsyncConnection,
+    record: CycleRecord,
+    outcome: CycleOutcome,
+    counts: ReportCounts,
+    report_number: int,
+) -> _Written:
+    """Write everything but the report."""
     now, connection, cycle = record.services.clock(), record.connection, record.cycle
-    tenant_id = connection.tenant_id
+    scope = conn, connection.tenant_id, connection.id
+    await held_plans.expire(*scope, now)
+    if outcome.complete and outcome.compared_ids is None and not record.is_dry_run:
+        await guard_memory.end_rows(*scope, outcome.due_removals, outcome.left_alone, now)
+    if not record.is_dry_run:
+        await _save_identity(conn, connection, outcome)
+    held = await held_sheets.hold(conn, connection, cycle, outcome.partition, now)
+    result = _result(outcome, counts, held, report_number)
+    await cycles.finish(conn, connection.tenant_id, cycle.id, result, now=now)
+    if record.is_dry_run:
+        return _Written(counts, held, None)
+    if counts.new.total():
+        await _tell_of_drift(conn, connection, cycle.id, counts, now)
+    await _save_checkpoint(conn, connection, outcome)
+    next_due = schedule.next_due(connection, now)
+    if outcome.complete and await _settle_conflicts(conn, connection, outcome):
+        next_due = min(next_due, now + push_conflicts.WAKE_GAP)
+    after = await connection_health.note_success(
+        *(*scope, max(next_due, outcome.completeness.not_before or now), now),
+        people=outcome.counts.get("users"),
+        incomplete=outcome.incomplete_reason,
+        proved_at=proof_after(_ended(outcome), cycle.started_at, connection.proved_at),
+    )
+    return _Written(counts, held, after)
 
-    async def work(conn: AsyncConnection) -> HeldPlanReport | None:
-        await held_plans.expire(conn, tenant_id, connection.id, now)
-        if outcome.complete and outcome.compared_ids is None and not record.is_dry_run:
-            await decided_rows.end_rows(
-                conn, tenant_id, connection.id, outcome.due_removals, outcome.left_alone, now
-            )
-        if not record.is_dry_run:
-            await _save_identity(conn, connection, outcome)
-        held = await held_sheets.hold(conn, connection, cycle, outcome.partition, now)
-        await cycles.finish(
-            conn,
-            tenant_id,
-            cycle.id,
-            cycles.CycleResult(
-                outcome.status,
-                complete=outcome.complete,
-                completeness=_completeness_to_json(outcome.completeness),
-                counts=outcome.counts,
-                drift={kind.value: number for kind, number in counts.standing.items()},
-                findings=counts.to_json(),
-                applied={action.value: number for action, number in outcome.applied.items()},
-                skipped=outcome.skipped,
-                held_plan_id=held.id if held else None,
-                token_roles=outcome.completeness.token_roles,
-                scope_key=outcome.scope_key,
-                increments_missed=outcome.missed,
-                report_number=report_number,
-            ),
-            now=now,
-        )
-        if counts.new.total() and not record.is_dry_run:
-            await _tell_of_drift(conn, connection, cycle.id, counts, now)
-        if not record.is_dry_run:
-            await _save_checkpoint(conn, connection, outcome)
-            next_due = schedule.next_due(connection, now)
-            if outcome.complete and await _settle_conflicts(conn, connection, outcome):
-                next_due = min(next_due, now + push_conflicts.WAKE_GAP)
-            next_due = max(next_due, outcome.completeness.not_before or now)
-            people = outcome.counts.get("users")
-            proved_at = proof_after(_ended(outcome), cycle.started_at, connection.proved_at)
-            await session_checks.note_cycle_proof(conn, tenant_id, connection.id, proved_at)
-            after.append(
-                await connection_health.note_success(
-                    *(conn, tenant_id, connection.id, next_due, now),
-                    people=people,
-                    incomplete=outcome.incomplete_reason,
-                )
-            )
-        return held
 
-    after: list[Connection] = []
-    held = await record.under_lease(work)
-    if after:
-        _tell_of_completeness(after[-1])
-    return held
+def _result(
+    outcome: CycleOutcome, counts: ReportCounts, held: HeldPlanReport | None, report_number: int
+) -> cycles.CycleResult:
+    return cycles.CycleResult(
+        outcome.status,
+        complete=outcome.complete,
+        completeness=_completeness_to_json(outcome.completeness),
+        counts=outcome.counts,
+        drift={kind.value: number for kind, number in counts.standing.items()},
+        findings=counts.to_json(),
+        applied={action.value: number for action, number in outcome.applied.items()},
+        skipped=outcome.skipped,
+        held_plan_id=held.id if held else None,
+        token_roles=outcome.completeness.token_roles,
+        scope_key=outcome.scope_key,
+        increments_missed=outcome.missed,
+        report_number=report_number,
+    )
 
 
 async def _tell_of_drift(
@@ -187,16 +225,23 @@ async def _save_drift(record: CycleRecord, outcome: CycleOutcome) -> tuple[Repor
     """
     scope = record.connection.tenant_id, record.connection.id
     previous = await record.under_lease(lambda conn: report_writes.start_report(conn, *scope))
-    merged = merge_with_previous(
-        outcome.findings, previous.findings, complete=outcome.complete, looked_at=outcome.compared_ids
-    )
-    counts = ReportCounts()
-    changed = previous.changes(counts.counting(merged, previous.findings))
+    counts, changed = _changed(outcome, previous)
     while part := list(islice(changed, FINDINGS_PER_TRANSACTION)):
         await record.under_lease(partial(_add_findings, record=record, number=previous.number, part=part))
         metrics.note_repairs(part)
     await _end_changed_rows(record, previous)
     return counts, previous.number
+
+
+def _changed(outcome: CycleOutcome, previous: PreviousReport) -> tuple[ReportCounts, Iterator[DriftFinding]]:
+    """Return what changed since the report before, and the numbers of the whole report,
+    which are counted on the way.
+    """
+    merged = merge_with_previous(
+        outcome.findings, previous.findings, complete=outcome.complete, looked_at=outcome.compared_ids
+    )
+    counts = ReportCounts()
+    return counts, previous.changes(counts.counting(merged, previous.findings))
 
 
 async def _add_findings(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -41,6 +42,7 @@ async def deliver_until(services: WorkerServices, stop: asyncio.Event) -> None:
     """Deliver until `stop` is set; an endpoint that is slow delays no other."""
     running: dict[str, asyncio.Task[WebhookEndpoint]] = {}
     seen: dict[str, int] = {}
+    has_more = asyncio.Event()
     worker = f"delivery:{uuid.uuid4()}"
     async with open_session(allows_loopback=services.settings.allow_simulator) as session:
         sender = WebhookSender(
@@ -54,13 +56,25 @@ async def deliver_until(services: WorkerServices, stop: asyncio.Event) -> None:
         )
         while not stop.is_set():
             try:
-                await _start_due(services, sender, running, seen)
+                await _start_due(services, sender, running, seen, has_more)
             except Exception as error:  # the database may be away for a while: the next round tries again
                 log.warning("webhook.delivery_interrupted", error=type(error).__name__)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+                has_more.clear()
+            await _next_look(stop, has_more)
         if running:
             await asyncio.wait(running.values())
+
+
+async def _next_look(stop: asyncio.Event, has_more: asyncio.Event) -> None:
+    """Wait for a moment, or until an endpoint that takes events has more to be sent."""
+    waiting = [asyncio.ensure_future(each.wait()) for each in (stop, has_more)]
+    try:
+        await asyncio.wait(waiting, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    has_more.clear()
 
 
 async def _start_due(
@@ -68,6 +82,7 @@ async def _start_due(
     sender: WebhookSender,
     running: dict[str, asyncio.Task[WebhookEndpoint]],
     seen: dict[str, int],
+    has_more: asyncio.Event,
 ) -> None:
     """Start a delivery to each endpoint that may have news.
 
@@ -89,11 +104,25 @@ async def _start_due(
             continue
         seen[endpoint.id] = through
         task = asyncio.create_task(sender.deliver(endpoint, through))
-        task.add_done_callback(lambda ended, key=endpoint.id: _look_again(ended, key, seen))  # type: ignore[misc]
+        task.add_done_callback(partial(_look_again, endpoint, seen, has_more))
         running[endpoint.id] = task
 
 
-def _look_again(ended: asyncio.Task[WebhookEndpoint], endpoint_id: str, seen: dict[str, int]) -> None:
-    """Look again at an endpoint that was not sent everything."""
-    if ended.cancelled() or ended.exception() or ended.result().position < seen.get(endpoint_id, 0):
-        seen.pop(endpoint_id, None)
+def _look_again(
+    before: WebhookEndpoint,
+    seen: dict[str, int],
+    has_more: asyncio.Event,
+    ended: asyncio.Task[WebhookEndpoint],
+) -> None:
+    """Look again at an endpoint that was not sent everything; at once where it takes
+    what it is sent.
+    """
+    if ended.cancelled() or ended.exception():
+        seen.pop(before.id, None)
+        return
+    after = ended.result()
+    if after.position >= seen.get(before.id, 0):
+        return
+    seen.pop(before.id, None)
+    if after.position > before.position and after.attempts == 0:
+        has_more.set()

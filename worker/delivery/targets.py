@@ -37,11 +37,15 @@ class TargetRefused(Exception):
     """The URL, or what its host resolves to, must not be sent to."""
 
 
-def check_url(url: str, *, allows_loopback: bool) -> None:
-    """Raise `TargetRefused` unless events may be sent to the URL.
+class PrivateAddress(TargetRefused):
+    """The host is, or resolves to, an address of the operator's own network."""
+
+
+def check_url(url: str, *, allows_loopback: bool, allows_private: bool = False) -> None:
+    """Raise `TargetRefused` unless the URL, which a tenant gave, may be sent to.
 
     Its host is looked up when it is sent to. `allows_loopback` is the operator's
-    switch for a simulator on this machine.
+    switch for a simulator on this machine, `allows_private` for their own network.
     """
     try:
         parts = urlsplit(url)
@@ -56,16 +60,24 @@ def check_url(url: str, *, allows_loopback: bool) -> None:
     if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
         raise TargetRefused("only https is sent to")
     if (literal := _literal(parts.hostname)) is not None:
-        check_address(literal, allows_loopback=allows_loopback)
+        check_address(literal, allows_loopback=allows_loopback, allows_private=allows_private)
 
 
-def check_address(address: IPv4Address | IPv6Address, *, allows_loopback: bool) -> None:
-    """Raise `TargetRefused` for an address that is not public."""
+def check_address(
+    address: IPv4Address | IPv6Address, *, allows_loopback: bool, allows_private: bool = False
+) -> None:
+    """Raise `TargetRefused` for an address that is not public.
+
+    Link-local ones never are: there a cloud gives its machines their credentials.
+    """
     real = _embedded(address)
     if real.is_loopback and allows_loopback:
         return
-    if not real.is_global or real.is_multicast or real.is_reserved:
-        raise TargetRefused("the host is a private, local or reserved address")
+    is_never = real.is_loopback or real.is_link_local or real.is_unspecified
+    if is_never or real.is_multicast or real.is_reserved:
+        raise TargetRefused("the host is a local or reserved address")
+    if not (real.is_global or allows_private):
+        raise PrivateAddress("the host is a private address")
 
 
 def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

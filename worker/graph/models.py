@@ -156,30 +156,6 @@ class UserState(msgspec.Struct, rename="camel", gc=False):
     account_enabled: bool | None = None
 
 
-class BatchRequest(msgspec.Struct, gc=False):
-    """One read inside a `$batch`; `url` begins after the version."""
-
-    id: str
-    url: str
-    headers: dict[str, str]
-    method: str = "GET"
-
-
-class BatchItem(msgspec.Struct, gc=False):
-    id: str
-    status: int
-    headers: dict[str, str] | None = None
-    body: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b""))
-
-    @property
-    def headers_in_lower_case(self) -> dict[str, str]:
-        return {name.lower(): value for name, value in (self.headers or {}).items()}
-
-
-class BatchAnswer(msgspec.Struct, gc=False):
-    responses: list[BatchItem]
-
-
 _JsonObject = dict[str, Any]
 
 
@@ -187,10 +163,20 @@ decode_delta = msgspec.json.Decoder(GraphPage[_JsonObject]).decode
 """Objects as dictionaries; `worker.graph.read.delta` reads them, markers and all."""
 
 
-def encode_batch(requests: list[BatchRequest]) -> bytes:
-    return msgspec.json.encode({"requests": requests})
+class ObjectReference(msgspec.Struct, gc=False):
+    """An object of which only the id is read."""
+
+    id: Id
 
 
+class ReportingUser(msgspec.Struct, gc=False):
+    """A user with the manager."""
+
+    id: Id
+    manager: ObjectReference | None = None
+
+
+_manager_rows = msgspec.json.Decoder(GraphPage[ReportingUser])
 _objects = msgspec.json.Decoder(GraphPage[_JsonObject])
 _rows = msgspec.json.Decoder(GraphPage[Any])
 _object = msgspec.json.Decoder(_JsonObject)
@@ -202,7 +188,6 @@ decode_registration = msgspec.json.Decoder(Registration).decode
 decode_deleted_user = msgspec.json.Decoder(DeletedUser).decode
 decode_user_states = msgspec.json.Decoder(GraphPage[UserState]).decode
 decode_user_state = msgspec.json.Decoder(UserState).decode
-decode_batch = msgspec.json.Decoder(BatchAnswer).decode
 
 
 def _row_by_row(
@@ -331,6 +316,19 @@ def salvaged_user(raw: bytes) -> GraphUser | None:
 
 def decode_managers(body: bytes) -> GraphPage[tuple[GraphId, GraphId | None]]:
     """Decode who is whose manager; a row that does not say so is left out."""
+    try:
+        listed = _manager_rows.decode(body)
+    except msgspec.ValidationError:
+        return _salvaged_managers(body)
+    return listed.holding(
+        [
+            (GraphId(row.id), GraphId(sys.intern(row.manager.id)) if row.manager else None)
+            for row in listed.value
+        ]
+    )
+
+
+def _salvaged_managers(body: bytes) -> GraphPage[tuple[GraphId, GraphId | None]]:
     page = _rows.decode(body)
     found = []
     for row in page.value:

@@ -22,6 +22,8 @@ from worker.errors import InstallationFault
 from worker.graph.errors import GraphError
 
 PROXY_WANTS_LOGIN = 407
+_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_VARIABLES = (*_NAMES, *map(str.upper, _NAMES))
 
 
 class NetworkMisconfigured(GraphError, InstallationFault):
@@ -47,6 +49,12 @@ def proxy_to(origin: HttpOrigin) -> Proxy | None:
     is reached directly. Raises `NetworkMisconfigured` for a value that is no http(s)
     URL.
     """
+    return _proxy_to(origin, tuple(map(os.environ.get, _VARIABLES)))
+
+
+@lru_cache(maxsize=1024)
+def _proxy_to(origin: HttpOrigin, _environment: tuple[str | None, ...]) -> Proxy | None:
+    """Read the environment anew only where it changed: that takes a millisecond."""
     proxy = None if proxy_bypass(origin.host) else _named_proxy(origin.scheme)
     if proxy is None:
         return None

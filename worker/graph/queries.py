@@ -7,18 +7,19 @@ decide about removals are read without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
+from worker.graph.graph_query import ANY_OBJECT, PAGE_SIZE, GraphQuery
 from worker.graph.url_templates import RequestBuilder, url_of
 from worker.reconcile.mapping.graph_filters import GraphFilter
 
 if TYPE_CHECKING:
     from msgraph.graph_service_client import GraphServiceClient
 
-PAGE_SIZE = 999
 READ_APPLICATIONS = "Application.Read.All"
 READ_MEMBERS = "GroupMember.Read.All"
 READ_USERS = "User.Read.All"
@@ -32,55 +33,9 @@ MOST_ALTERNATIVES = 15
 _USERS, _MEMBER_OF, _MEMBERS, _TRANSITIVE_MEMBERS = 2, 2, 3, 5
 """Base prices in resource units; a read that Graph does not list costs one."""
 
-ANY_OBJECT = "00000000-0000-0000-0000-000000000000"
-"""Stands for an object in a query that will be asked about many: see `Query.about`."""
-
-
-_BETWEEN = quote("','", safe="")
-"""What separates the texts of a list in the URL of a filter."""
-
-
-@dataclass(frozen=True, slots=True)
-class GraphQuery:
-    """One read: URL, name for messages, and least permission for it."""
-
-    url: str
-    name: str
-    permission: str
-    is_eventual: bool = False
-    """True if the read takes `ConsistencyLevel: eventual`, on every page of it."""
-    body: bytes | None = None
-    """What is posted: a `$batch`, or what the provisioning service is asked."""
-    units: int = 1
-    """Cost in resource units (Graph, "Throttling limits"), for each page again."""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"ConsistencyLevel": "eventual"} if self.is_eventual else {}
-
-    def at(self, link: str) -> GraphQuery:
-        """Return the same read at a next link."""
-        return replace(self, url=link)
-
-    @property
-    def of_one_row(self) -> GraphQuery:
-        """Return the same read with the smallest page, to see whether it is allowed."""
-        return replace(self, url=self.url.replace(f"$top={PAGE_SIZE}", "$top=1"))
-
-    def about_all(self, object_ids: Iterable[str]) -> GraphQuery:
-        """Return the same read of a list of objects in a filter, instead of
-        `ANY_OBJECT` alone.
-        """
-        listed = _BETWEEN.join(quote(object_id.replace("'", "''"), safe="") for object_id in object_ids)
-        return replace(self, url=self.url.replace(ANY_OBJECT, listed))
-
-    def about(self, object_id: str) -> GraphQuery:
-        """Return the same read of another object than `ANY_OBJECT`.
-
-        Building 2,000 URLs anew would cost a second.
-        """
-        url = self.url.replace(ANY_OBJECT, quote(object_id, safe=""))
-        return replace(self, url=url, name=self.name.replace(ANY_OBJECT, object_id))
+ReadOfObject: TypeAlias = "Callable[[GraphServiceClient, str], GraphQuery]"
+_built_once = lru_cache(maxsize=256)
+"""Keeps reads of every increment; the builders of one base URL are one object."""
 
 
 def _query(
@@ -102,12 +57,20 @@ def _query(
     return GraphQuery(url, name, permission, is_eventual, units=max(1, price))
 
 
+def _of_any_object(build: ReadOfObject) -> ReadOfObject:
+    """Build a read of every increment once, for all objects that it may be about."""
+    built = _built_once(build)
+    return lambda sdk, object_id: built(sdk, ANY_OBJECT).about(object_id)
+
+
+@_of_any_object
 def service_principal_of_app(sdk: GraphServiceClient, app_id: str) -> GraphQuery:
     builder = sdk.service_principals_with_app_id(app_id)
     parameters = builder.ServicePrincipalsWithAppIdRequestBuilderGetQueryParameters(select=_SERVICE_PRINCIPAL)
     return _query(builder, parameters, "the application", READ_APPLICATIONS)
 
 
+@_of_any_object
 def service_principal(sdk: GraphServiceClient, service_principal_id: str) -> GraphQuery:
     builder = sdk.service_principals.by_service_principal_id(service_principal_id)
     parameters = builder.ServicePrincipalItemRequestBuilderGetQueryParameters(select=_SERVICE_PRINCIPAL)
@@ -126,6 +89,7 @@ def own_registration(sdk: GraphServiceClient, client_id: str) -> GraphQuery:
 _SERVICE_PRINCIPAL = ["id", "appId", "displayName", "accountEnabled", "appRoleAssignmentRequired"]
 
 
+@_of_any_object
 def assignments(sdk: GraphServiceClient, service_principal_id: str) -> GraphQuery:
     builder = sdk.service_principals.by_service_principal_id(service_principal_id).app_role_assigned_to
     parameters = builder.AppRoleAssignedToRequestBuilderGetQueryParameters(top=PAGE_SIZE)
@@ -203,6 +167,7 @@ def managers(sdk: GraphServiceClient, people: Iterable[str]) -> GraphQuery:
     return _query(sdk.users, parameters, "managers", READ_USERS, units=_USERS)
 
 
+@_built_once
 def users_delta(sdk: GraphServiceClient, shape: UserShape) -> GraphQuery:
     """Read the changes among users.
 
@@ -213,6 +178,7 @@ def users_delta(sdk: GraphServiceClient, shape: UserShape) -> GraphQuery:
     return _query(sdk.users.delta, parameters, "users/delta", READ_USERS)
 
 
+@_built_once
 def groups_delta(sdk: GraphServiceClient) -> GraphQuery:
     """Read the changes among groups and their direct members."""
     parameters = sdk.groups.delta.DeltaRequestBuilderGetQueryParameters(select=[*GROUP_PROPERTIES, "members"])
@@ -251,19 +217,20 @@ def user(sdk: GraphServiceClient, reference: str, shape: UserShape) -> GraphQuer
     A name that begins with `$` is quoted, as in `/users('$x')`: `/users/$x` is refused
     (Graph, "Get user").
     """
-    is_quoted = reference.startswith("$")
-    builder = sdk.users.by_user_id(ANY_OBJECT if is_quoted else reference)
+    query = _any_user(sdk, shape)
+    if not reference.startswith("$"):
+        return query.about(reference)
+    key = quote(quoted(reference), safe="'$@")
+    return replace(query, url=query.url.replace(f"/{ANY_OBJECT}", f"({key})", 1))
+
+
+@_built_once
+def _any_user(sdk: GraphServiceClient, shape: UserShape) -> GraphQuery:
+    builder = sdk.users.by_user_id(ANY_OBJECT)
     parameters = builder.UserItemRequestBuilderGetQueryParameters(
         select=list(shape.properties), expand=shape.expand
     )
-    query = _query(builder, parameters, "a user", READ_USERS)
-    if not is_quoted:
-        return query
-    key = f"({quote(quoted(reference), safe=_IN_A_KEY)})"
-    return replace(query, url=query.url.replace(f"/{ANY_OBJECT}", key, 1))
-
-
-_IN_A_KEY = "'$@"
+    return _query(builder, parameters, "a user", READ_USERS)
 
 
 def users_count(sdk: GraphServiceClient) -> GraphQuery:
@@ -272,6 +239,7 @@ def users_count(sdk: GraphServiceClient) -> GraphQuery:
     return _query(builder, parameters, "users/$count", READ_USERS, is_eventual=True, units=_USERS)
 
 
+@_built_once
 def member_groups(sdk: GraphServiceClient, user_id: str, *, transitive: bool = False) -> GraphQuery:
     """Read the groups (and other containers) of a user, directly or through nesting."""
     name, select = f"memberOf:{user_id}", ["id", "securityEnabled"]

@@ -32,11 +32,13 @@ from worker.errors import DatabaseAway, as_worker_error
 from worker.jobs.dbos_settings import (
     APPLICATION,
     APPLICATION_VERSION,
+    IDLE_TRANSACTION_TIMEOUT_S,
     LARGE_QUEUE,
     ON_DEMAND_QUEUE,
     RUN_JOB,
     SCHEDULED_QUEUE,
     SCHEMA,
+    SMALL_QUEUE,
     STATES,
     TICK,
     DbosSettings,
@@ -134,6 +136,7 @@ class DbosQueue:
                 lazy=True,
                 # DBOS would wait for the database, at last over a minute at a time.
                 retry_connection_errors=False,
+                sys_db_idle_transaction_timeout_sec=IDLE_TRANSACTION_TIMEOUT_S,
             )
         return self._lazy_client
 
@@ -208,6 +211,7 @@ async def _launch(runtime: WorkerRuntime) -> None:
     DBOS.launch()
     for name, at_once, polling_s in (
         (SCHEDULED_QUEUE, settings.scheduled_at_once, settings.scheduled_polling_s),
+        (SMALL_QUEUE, settings.small_at_once, settings.scheduled_polling_s),
         (LARGE_QUEUE, settings.large_at_once, settings.scheduled_polling_s),
         (ON_DEMAND_QUEUE, settings.on_demand_at_once, settings.on_demand_polling_s),
     ):
@@ -245,6 +249,7 @@ def _config(settings: DbosSettings, executor_id: str) -> DBOSConfig:
         enable_otlp=False,
         log_level="WARNING",
         sys_db_pool_size=5,
+        sys_db_idle_transaction_timeout_sec=IDLE_TRANSACTION_TIMEOUT_S,
     )
 
 

@@ -22,10 +22,18 @@ A new version would strand what is queued. Raise it only together with a change 
 SCHEMA = "dbos"
 
 SCHEDULED_QUEUE = "scheduled"
+SMALL_QUEUE = "scheduled_small"
 LARGE_QUEUE = "scheduled_large"
 ON_DEMAND_QUEUE = "on_demand"
 RUN_JOB = "run_job"
 TICK = "tick"
+
+IDLE_TRANSACTION_TIMEOUT_S = 10
+"""After which PostgreSQL ends a transaction of DBOS that a stopped process left open.
+
+It keeps jobs and queues locked for all others. DBOS itself waits for a minute, within
+which another worker is to have done the work.
+"""
 
 STATES = {
     "ENQUEUED": JobState.QUEUED,
@@ -46,6 +54,10 @@ class DbosSettings:
 
     database_url: str
     scheduled_at_once: int = 10
+    small_at_once: int = 40
+    """Of small connections, whose cycles mostly wait for Graph: ten thousand of them
+    are due 33 times a second, and each look at the queue starts so many at most.
+    """
     large_at_once: int = 2
     on_demand_at_once: int = 30
     """High, because most requests wait for Graph or for the connection."""
@@ -79,6 +91,8 @@ def job_to_json(job: Job) -> dict[str, JsonValue]:
 def queue_of(job: Job) -> str:
     if not job.is_scheduled:
         return ON_DEMAND_QUEUE
+    if job.is_small:
+        return SMALL_QUEUE
     return LARGE_QUEUE if job.is_large else SCHEDULED_QUEUE
 
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from store import errors as store_errors
-from store.records import Connection, CycleId, CycleKind, JsonValue
+from store.records import Connection, CycleId, CycleKind, HeldPlan, JsonValue
 from store.sync import cycles
 from store.sync.cycles import Progress
+from store.tenancy import connections
 from worker.cycle.report import CycleReport
 from worker.cycle.run import CycleRequest
 from worker.errors import DatabaseAway, NeedsHuman, Terminal, WorkerError, as_worker_error
@@ -34,7 +35,7 @@ from worker.services import WorkerServices
 LOOK_EVERY_S = 0.3
 ASK_ALIVE_EVERY_S = 2.0
 WAITING = "waiting"
-"""The phase of an on-demand request for which a cycle has yet to give way."""
+"""The phase of a request or a plan for which a cycle has yet to give way."""
 OUTAGE_S = 90.0
 """How long to wait for a database that went away.
 
@@ -113,6 +114,17 @@ async def provision_each(
             return reports + [_not_begun(reference, error) for reference in references[start:]]
         reports += map(OnDemandReport.from_json, done["reports"])
     return reports
+
+
+async def apply_plan(
+    services: WorkerServices, plan: HeldPlan, actor: str, watch: Watch = ignore_progress
+) -> None:
+    """Apply an approved plan now. Raises `WorkerError` if it cannot be: it stays
+    approved.
+    """
+    async with services.db.reading() as conn:
+        connection = await connections.get(conn, plan.tenant_id, plan.connection_id)
+    await _done(services, connection, Job.of_plan(plan, actor), watch)
 
 
 def _further_on(watch: Watch, done: int, total: int) -> Watch:
@@ -228,7 +240,7 @@ async def _report_progress(services: WorkerServices, connection: Connection, job
     cycle, how_far = running or (None, None)
     if cycle is None or how_far is None:
         return
-    is_another = job.kind is JobKind.ON_DEMAND and cycle.kind is not CycleKind.ON_DEMAND
+    is_another = job.kind is not JobKind.CYCLE and cycle.kind is not CycleKind.ON_DEMAND
     watch(replace(how_far, phase=WAITING) if is_another else how_far)
 
 

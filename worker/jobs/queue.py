@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, Protocol, TypeAlias
 
-from store.records import ConnectionId, JsonValue
+from store.records import ConnectionId, HeldPlan, JsonValue, PlanId
 from worker.locks.worker_presence import WorkerPresence
 
 JobId = NewType("JobId", str)
@@ -25,6 +26,7 @@ JobId = NewType("JobId", str)
 class JobKind(StrEnum):
     CYCLE = "cycle"
     ON_DEMAND = "on_demand"
+    PLAN = "plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Job:
     is_large: bool = False
     """Scheduled: the cycle is long and takes much memory, so few of these run at once.
     """
+    is_small: bool = False
+    """Scheduled: the cycle mostly waits for Graph, so many of these run at once."""
     subjects: tuple[str, ...] = ()
     """On demand: the users and groups asked for, as the admin wrote them.
 
@@ -50,9 +54,17 @@ class Job:
     asks_entra: bool = False
     """On demand: Entra's provisioning service is asked to do the same afterwards."""
     while_paused: bool = False
-    """On demand: it is to be done although the connection is paused."""
+    """On demand, and a plan: it is to be done although the connection is paused."""
     actor: str | None = None
-    """On demand: the person who asked, for the log and the finding."""
+    """The person who asked, for the log and the finding."""
+    plan_id: PlanId | None = None
+    """Plan: the approved plan that is to be applied."""
+
+    @classmethod
+    def of_plan(cls, plan: HeldPlan, actor: str) -> Job:
+        """Return the job that applies an approved plan; a pause does not hold it up."""
+        key = JobKind.PLAN, plan.connection_id, uuid.uuid4().hex
+        return cls(*key, while_paused=True, actor=actor, plan_id=plan.id)
 
     @property
     def id(self) -> JobId:
@@ -67,7 +79,7 @@ class Job:
         """
         subjects = hashlib.sha256("\n".join(self.subjects).encode()).hexdigest()[:16]
         flags = f"{self.is_full}:{self.is_dry_run}:{self.asks_entra}:{self.while_paused}:{self.actor or ''}"
-        return f"{self.kind}:{self.connection_id}:{subjects}:{flags}"
+        return f"{self.kind}:{self.connection_id}:{self.plan_id or subjects}:{flags}"
 
 
 class JobState(StrEnum):

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from store.records import Connection
+from store.records import Connection, HeldPlan
+from store.sync import held_plans
 from worker.cycle.run import CycleRequest
 from worker.errors import WorkerError
 from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobQueue, JobState
@@ -63,6 +64,22 @@ async def request_provisioning(
     )
 
 
+async def require_worker(services: WorkerServices) -> None:
+    """Raise `NoWorkerRuns` if no worker would take a job now."""
+    if not await worker_presence.is_worker_alive(services.settings.database_url):
+        raise NoWorkerRuns("No worker runs that could take the request.")
+
+
+async def request_plan(services: WorkerServices, plan: HeldPlan, actor: str) -> JobId:
+    """Queue an approved plan, and note the job with it. Raises `NoWorkerRuns`.
+
+    A plan whose job could not be queued stays approved, and can be requested again.
+    """
+    job_id = await _submit(services, Job.of_plan(plan, actor))
+    await services.db.write(lambda conn: held_plans.note_job(conn, plan.tenant_id, plan.id, job_id))
+    return job_id
+
+
 async def look(services: WorkerServices, job_id: JobId) -> JobProgress:
     """Return the state of a job, with its result once it is done.
 
@@ -76,8 +93,7 @@ async def look(services: WorkerServices, job_id: JobId) -> JobProgress:
 
 
 async def _submit(services: WorkerServices, job: Job) -> JobId:
-    if not await worker_presence.is_worker_alive(services.settings.database_url):
-        raise NoWorkerRuns("No worker runs that could take the request.")
+    await require_worker(services)
     async with _queue(services) as queue:
         return await queue.submit(job)
 

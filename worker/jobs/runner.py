@@ -12,19 +12,30 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.records import Connection, CycleKind, JsonValue, Lease
+from store.records import (
+    UNATTENDED,
+    Connection,
+    CycleKind,
+    HeldPlan,
+    JsonValue,
+    Lease,
+    PlanId,
+    PlanStatus,
+)
+from store.sync import held_plans as stored_plans
 from store.sync import leases
 from store.tenancy import connections
 from worker import metrics
-from worker.cycle import schedule
+from worker.cycle import held_plans, schedule
 from worker.cycle.report import CycleReport
 from worker.cycle.run import CycleRequest, run_cycle
-from worker.errors import DatabaseAway, NeedsHuman, WorkerError, Yielded, as_worker_error
+from worker.errors import DatabaseAway, LeaseLost, NeedsHuman, WorkerError, Yielded, as_worker_error
 from worker.jobs.queue import Job, JobKind, JobQueue
 from worker.locks.hold import Hold, LeaseSettings
 from worker.locks.lease import LeaseHeld, holding
@@ -34,8 +45,10 @@ from worker.progress import Watch, ignore_progress
 from worker.reconcile.snapshot import forget_results
 from worker.services import WorkerServices
 
-DUE_AT_ONCE = 100
+DUE_AT_ONCE = 500
 """Connections queued by one tick, the longest waiting first; the rest by the next."""
+SUBMITTED_AT_ONCE = 50
+"""Of these, so many are noted as submitted in one transaction."""
 LEASE_WAIT_S = 600.0
 """How long a job that a person waits for asks for the lease of a busy connection."""
 MAKE_WAY_S = 2.0
@@ -46,7 +59,10 @@ MOST_YIELDS = 5
 Otherwise frequent on-demand requests could keep leavers active for ever.
 """
 MANY_PEOPLE = 2_000
-"""Full cycles of fewer people leave some megabytes behind, which the next one uses."""
+"""Cycles of fewer people take some megabytes, so many of them run at once.
+
+Full ones leave as much behind, which the next one uses.
+"""
 LARGE = 50_000
 """Users of a directory whose cycles run apart from the others.
 
@@ -65,19 +81,26 @@ async def submit_due(services: WorkerServices, queue: JobQueue) -> None:
         due = await connections.due(conn, now, DUE_AT_ONCE)
         ended = await connections.abandoned(conn, await leases.database_time(conn, now), DUE_AT_ONCE)
     known = {connection.id for connection in due}
-    for connection in [*due, *(each for each in ended if each.id not in known)]:
-        slot, is_large = schedule.slot(connection, now), (connection.people or 0) >= LARGE
-        job = Job(JobKind.CYCLE, connection.id, slot, is_scheduled=True, is_large=is_large)
-        await queue.submit(job)
-        # Only now: a crash in between submits the same slot again, which is the same
-        # job.
-        move_on = partial(
-            connections.schedule,
-            tenant_id=connection.tenant_id,
-            connection_id=connection.id,
-            next_due_at=schedule.next_due(connection, now),
-        )
-        await services.db.write(move_on)
+    found = [*due, *(each for each in ended if each.id not in known)]
+    for some in (
+        found[start : start + SUBMITTED_AT_ONCE] for start in range(0, len(found), SUBMITTED_AT_ONCE)
+    ):
+        for connection in some:
+            await queue.submit(_job_for(connection, now))
+        # Only now: a crash in between submits the same slots again, which are the same
+        # jobs.
+        times = [(each.tenant_id, each.id, schedule.next_due(each, now)) for each in some]
+        await services.db.write(partial(connections.schedule_all, times=times))
+
+
+def _job_for(connection: Connection, now: datetime) -> Job:
+    people = connection.people
+    return Job(
+        *(JobKind.CYCLE, connection.id, schedule.slot(connection, now)),
+        is_scheduled=True,
+        is_large=people is not None and people >= LARGE,
+        is_small=people is not None and people < MANY_PEOPLE,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +129,19 @@ class Runner:
                 return _error_to_json(ended)
 
     async def _run(self, job: Job, halt: asyncio.Event) -> Mapping[str, JsonValue]:
-        async with self.services.db.reading() as conn:
-            connection = await connections.find(conn, job.connection_id)
+        connection = await self._connection(job)
         if why := _is_idle(job, connection):
             return {"skipped": why}
         if job.kind is JobKind.ON_DEMAND:
             return await self._on_demand(job, connection, halt)
+        if job.kind is JobKind.PLAN:
+            return await self._plan(job, connection, halt)
         return await self._cycle(job, connection, halt)
+
+    async def _connection(self, job: Job) -> Connection:
+        async with self.services.db.reading(single_statement=True) as conn:
+            known = await connections.find_by_id(conn, job.connection_id)
+            return known or await connections.find(conn, job.connection_id)
 
     async def _on_demand(
         self, job: Job, connection: Connection, halt: asyncio.Event
@@ -134,6 +163,21 @@ class Runner:
                 ]
         return {"reports": [report.to_json() for report in reports]}
 
+    async def _plan(self, job: Job, connection: Connection, halt: asyncio.Event) -> Mapping[str, JsonValue]:
+        """Apply an approved plan; one that another run has applied is done."""
+        assert job.plan_id is not None
+        actor = job.actor or UNATTENDED
+        async with self._holding(connection, halt, gives_way=False, wait_s=LEASE_WAIT_S) as hold:
+            plan = await self._find_plan(connection, job.plan_id)
+            if plan.status is not PlanStatus.APPLIED:
+                of = self.services, connection, hold, plan.id
+                plan = (await held_plans.apply_approved(*of, actor, self.watch)).plan
+        return {"report": held_plans.report_of(plan)}
+
+    async def _find_plan(self, connection: Connection, plan_id: PlanId) -> HeldPlan:
+        async with self.services.db.reading() as conn:
+            return await stored_plans.get(conn, connection.tenant_id, plan_id)
+
     async def _cycle(self, job: Job, connection: Connection, halt: asyncio.Event) -> Mapping[str, JsonValue]:
         """Run the cycle, again each time it yielded to on-demand work."""
         wait_s = 0.0 if job.is_scheduled else LEASE_WAIT_S
@@ -143,6 +187,7 @@ class Runner:
             gives_way = yields < MOST_YIELDS
             try:
                 async with self._holding(connection, halt, gives_way=gives_way, wait_s=wait_s) as hold:
+                    lease = hold.lease
                     report = await run_cycle(self.services, connection, hold, request, self.watch)
                 _release_memory(connection, report)
                 return {"report": report.to_json()}
@@ -151,6 +196,10 @@ class Runner:
                     raise
                 await self._come_back(connection, busy.held)
                 return {"skipped": str(busy)}
+            except LeaseLost:
+                if job.is_scheduled:
+                    await self._begin_again(connection, lease)
+                raise
             except Yielded:
                 if halt.is_set():
                     raise
@@ -169,6 +218,21 @@ class Runner:
             now = await leases.get(conn, tenant_id, connection.id)
             if now is not None and (now.token, now.holder) == (held.token, held.holder):
                 await connections.schedule(conn, tenant_id, connection.id, now.until)
+
+        await self.services.db.write(work)
+
+    async def _begin_again(self, connection: Connection, lost: Lease) -> None:
+        """Make the connection due soon if the lease ran out and no other took it.
+
+        This process, or its machine, was too slow to renew it. Its slot is used up: the
+        leavers of this cycle would wait for the next one.
+        """
+        tenant_id, pause = connection.tenant_id, timedelta(seconds=self.lease.duration_s)
+
+        async def work(conn: AsyncConnection) -> None:
+            now = await leases.get(conn, tenant_id, connection.id)
+            if now is not None and now.token == lost.token:
+                await connections.schedule(conn, tenant_id, connection.id, self.services.clock() + pause)
 
         await self.services.db.write(work)
 

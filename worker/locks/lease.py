@@ -114,6 +114,10 @@ async def _acquire(
     deadline = time.monotonic() + settings.wait_s
     is_urgent = not settings.gives_way
     with local_waiters.queue_for_lease(db, connection_id, is_urgent=is_urgent):
+        # Most leases are free: the first attempt does not look before.
+        is_next = is_urgent or not local_waiters.is_urgently_wanted(db, connection_id)
+        if is_next and (lease := await _take(db, clock(), tenant_id, connection_id, settings)):
+            return lease
         while True:
             held = await held_lease(db, clock(), tenant_id, connection_id)
             if held is None or await _is_released(db, tenant_id, held, settings):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from store.records import Action, JsonValue, LogStatus, OutcomeStatus, Step, SubjectType
+from store.records import Action, GraphId, JsonValue, LogStatus, OutcomeStatus, Step, SubjectType
 from worker.apply.apply_plan import Applied
 from worker.apply.findings import answer_to_json
 from worker.on_demand.report import OnDemandResult, without_secrets
@@ -60,11 +60,7 @@ def evaluate_step(plan: Plan, partition: PlanPartition, evidence: Mapping[str, E
     """Return the step of evaluation: what has to change, and what is left though it
     differs.
     """
-    held = partition.hold.changes if partition.hold else ()
-    kept = [
-        *((each.change, each.why) for each in partition.dropped),
-        *((each, each.hold_reason or _HELD) for each in held),
-    ]
+    kept = _kept(partition)
     data: dict[str, JsonValue] = {
         "totals": {"changes": len(partition.apply), "kept": len(kept), "findings": len(plan.findings)},
         "counts": _counts(partition.apply),
@@ -184,8 +180,26 @@ def _is_short(value: JsonValue) -> bool:
     return not isinstance(value, list | Mapping) or len(value) <= _KEPT_IN_LOG
 
 
-def result_of(applied: Applied, subject: SubjectType) -> OnDemandResult:
-    """Return the result for the subject of applied changes."""
+def _kept(partition: PlanPartition) -> list[tuple[Change, str]]:
+    """Return the changes that are not written, each with why."""
+    held = partition.hold.changes if partition.hold else ()
+    return [
+        *((each.change, each.why) for each in partition.dropped),
+        *((each, each.hold_reason or _HELD) for each in held),
+    ]
+
+
+def result_of(
+    applied: Applied, subject: SubjectType, partition: PlanPartition, others: frozenset[GraphId]
+) -> OnDemandResult:
+    """Return the result for the subject of applied changes.
+
+    A subject that is left as it is was skipped, though an account of `others` may have
+    got another name.
+    """
+    is_left = any(change.subject.graph_id not in others for change, _ in _kept(partition))
+    if is_left and all(change.subject.graph_id in others for change in applied.changes):
+        return OnDemandResult.SKIPPED
     if applied.counts:
         return result_of_actions(applied.counts.keys(), subject)
     if applied.failed:

@@ -237,7 +237,7 @@ async def _provision(run: ProvisioningRun, position: BatchPosition) -> Provision
         facts = await load_leaver_facts(conn, connection, plan.changes)
     applied = await _apply(run, plan, partition.apply, age)
     run.steps.append(change_steps.perform_step(applied))
-    result = change_steps.result_of(applied, resolved.type)
+    result = change_steps.result_of(applied, resolved.type, partition, resolved.others)
     repaired = findings.repaired(plan, partition, applied, evidence, services.clock(), run.actor, facts)
     return Provisioned(await _ended(run, result, applied, findings=repaired), subject)
 

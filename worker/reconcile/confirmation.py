@@ -31,8 +31,8 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
     if change.claimants:
         return _of_claimants(change, evidence)
     absentee = change.absentee
-    # A nested group has people who are asked for by themselves. To an unmatched or a
-    # local account no user answers: a person decides about it, or the policy.
+    # To an unmatched or a local account no user answers: a person decides about it, or
+    # the policy.
     if absentee is None or change.kind is DriftKind.LOCAL_ACCOUNT:
         return Confirmation.GONE
     answer = evidence.get(absentee.key)
@@ -47,10 +47,10 @@ def confirm(change: Change, evidence: EvidenceByKey) -> Confirmation:
         return Confirmation.UNKNOWN
     if not answer.user_found:
         return Confirmation.GONE
-    if absentee.type is SubjectType.GROUP:
-        return _entitled_if_any((answer.assigned_directly,))
     if change.action is Action.REMOVE_MEMBER:
         return _of_membership(change, answer)
+    if absentee.type is SubjectType.GROUP:
+        return _entitled_if_any((answer.assigned_directly,))
     return _of_access(change, answer)
 
 

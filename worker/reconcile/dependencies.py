@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from store.records import ConnectionId, GraphId, Group, Policy, User, is_object_id, name_key
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping
 from worker.reconcile.mapping.graph_filters import is_searchable
-from worker.reconcile.mapping.joining import identifiers_of, identifiers_of_account, texts_of
+from worker.reconcile.mapping.joining import identifiers_of, identifiers_of_account, is_digest, texts_of
 from worker.reconcile.plan_context import is_one_user_asked, planned_ids
 from worker.reconcile.snapshot import Focus, GraphUser, Snapshot
 from worker.reconcile.state import State
@@ -118,8 +118,8 @@ def rows_needed(connection_id: ConnectionId, snapshot: Snapshot, policy: Policy,
         users=RowKeys(
             ids=focus.rows | planned_ids(connection_id, asked),
             objects=asked | managers,
-            names=frozenset(
-                {name for _, name in _names(mapping, snapshot)}.union(*map(identifiers_of, people))
+            names=frozenset(name for _, name in _names(mapping, snapshot)).union(
+                name for user in people for name in identifiers_of(user) if not is_digest(name)
             ),
             external_ids=asked.union(_external_ids(mapping, people), *map(texts_of, people)),
         ),
@@ -224,14 +224,18 @@ def affected_subjects(snapshot: Snapshot, state: State, focus: Focus) -> Focus:
     )
 
 
-def unlinked_users(snapshot: Snapshot, state: State, policy: Policy) -> frozenset[GraphId]:
-    """Return users without a linked row; reports of such a manager will refer to it
-    from now on.
+def arriving_users(
+    snapshot: Snapshot, state: State, policy: Policy, arrived: frozenset[GraphId]
+) -> frozenset[GraphId]:
+    """Return users without a linked row, or with one that has no access: they may have
+    been away; and those who `arrived` by another way than a cycle.
+
+    No delta names the reports of such a manager, who refer to the row from now on.
     """
     if not compile_mapping(policy).with_manager:
         return frozenset()
-    linked = {row.entra_object_id for row in state.users.values() if row.deleted_at is None}
-    return frozenset(snapshot.users.keys() - linked)
+    stayed = {row.entra_object_id for row in state.users.values() if row.deleted_at is None and row.active}
+    return frozenset(snapshot.users.keys() - stayed) | (arrived & snapshot.users.keys())
 
 
 def _is_returning(row: User, focus: Focus) -> bool:
@@ -284,6 +288,8 @@ def _identifier_queries(row: User) -> Iterator[Lookup]:
     push may have written it.
     """
     for name in identifiers_of_account(row):
+        if is_digest(name):
+            continue
         if "@" in name:
             yield from (("userPrincipalName", name), ("mail", name))
         elif not is_object_id(name):

@@ -26,14 +26,21 @@ from store.records import (
     RowDigest,
     RowSummary,
     SubjectType,
+    SummaryValues,
     User,
     UserId,
     name_key,
 )
-from worker.reconcile.arrays.user_table import DIGEST_BYTES, digest_and_manager, managers_of, reports_of
+from worker.reconcile.arrays.user_table import (
+    DIGEST_BYTES,
+    digest_reader,
+    id_flags,
+    managers_of,
+    reports_of,
+)
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING, compile_mapping
-from worker.reconcile.mapping.joining import identifiers_of, identifiers_of_account
+from worker.reconcile.mapping.joining import bounded_key, identifiers_of, identifiers_of_account
 from worker.reconcile.plan import Change, Plan
 from worker.reconcile.snapshot import Focus, GraphUser, Snapshot
 from worker.reconcile.state import State
@@ -75,8 +82,8 @@ class RowComparison:
     def __init__(self, snapshot: Snapshot, entitlement: Entitlement) -> None:
         self._snapshot = snapshot
         self._entitlement = entitlement
-        self._unlinked = set(entitlement.entitled)
-        """Entitled users without a row so far."""
+        self._linked = id_flags(snapshot.users)
+        """Entitled users with a row so far."""
         self._changed: set[GraphId] = set()
         self._leaving: set[GraphId] = set()
         self._free: set[str] = set()
@@ -88,26 +95,26 @@ class RowComparison:
         self._noted_else: list[tuple[GraphId, GraphId, str]] = []
         """User, manager, and another row that the digest names."""
 
-    def take(self, rows: Iterable[RowSummary]) -> None:
+    def take(self, rows: Iterable[SummaryValues]) -> None:
         """Compare some rows: each row of the connection that is not deleted, once."""
         # Written out for speed: this runs for every user in every full cycle.
-        entitled, users = self._entitlement.entitled, self._snapshot.users
-        for row in rows:
-            graph_id = row.entra_object_id
+        entitled, read = self._entitlement.entitled, digest_reader(self._snapshot.users)
+        managers, linked = self._managers, self._linked
+        for row_id, graph_id, version, agreed_on, is_active, _ in rows:
             if graph_id is None:
-                self._free.add(row.id)
+                self._free.add(row_id)
                 continue
-            if graph_id in self._managers:
-                self._rows_of_managers[graph_id] = row.id
+            if graph_id in managers:
+                self._rows_of_managers[graph_id] = row_id
             if graph_id not in entitled:
-                if row.active:
+                if is_active:
                     self._leaving.add(graph_id)
                 continue
-            self._unlinked.discard(graph_id)
-            digest, manager_id = digest_and_manager(users, graph_id)
-            fits = f"{row.version} {digest} "
-            agreed = row.agreed or ""
-            if not row.active or not agreed.startswith(fits):
+            linked.add(graph_id)
+            digest, manager_id = read(graph_id)
+            fits = f"{version} {digest} "
+            agreed = agreed_on or ""
+            if not is_active or not agreed.startswith(fits):
                 self._changed.add(graph_id)
             elif manager_id is None:
                 if len(agreed) > len(fits):
@@ -122,14 +129,17 @@ class RowComparison:
         changed = {g for g in entitlement.members if not _is_group_unchanged(snapshot, g, held.get(g))}
         changed |= entitlement.unreadable
         free = {row.id for row in rows if row.entra_object_id is None}
-        people = self._unlinked | self._changed | self._leaving | entitlement.undecided
+        unlinked: set[GraphId] = set()
+        if len(self._linked) < len(entitlement.entitled):
+            unlinked.update(g for g in entitlement.entitled if g not in self._linked)
+        people = unlinked | self._changed | self._leaving | entitlement.undecided
         return Focus(
-            frozenset(people.union(self._with_other_manager())),
+            frozenset(people.union(self._with_other_manager(unlinked))),
             frozenset(changed | held.keys() - entitlement.members.keys()),
             frozenset(free | self._free),
         )
 
-    def _with_other_manager(self) -> Iterator[GraphId]:
+    def _with_other_manager(self, unlinked: set[GraphId]) -> Iterator[GraphId]:
         """Yield entitled users whose manager has another row than their digest says.
 
         A manager who gets a row is referred to from now on.
@@ -139,7 +149,7 @@ class RowComparison:
             if noted != rows.get(manager_id, ""):
                 yield graph_id
         decided = {graph_id for graph_id, _, _ in self._noted_else}
-        arriving = self._managers & self._unlinked
+        arriving = self._managers & unlinked
         others = {m for m, noted in self._noted.items() if noted != rows.get(m, "")} - arriving
         reports = set(reports_of(users, others)) - decided
         reports.update(reports_of(users, arriving))
@@ -178,7 +188,8 @@ def rematch_candidates(snapshot: Snapshot, policy: Policy, free: Iterable[User])
     found = {
         graph_id
         for graph_id, user in snapshot.users.items()
-        if name_key(str(read_name(user))) in wanted or not wanted.isdisjoint(identifiers_of(user))
+        if bounded_key(name_key(str(read_name(user)))) in wanted
+        or not wanted.isdisjoint(identifiers_of(user))
     }
     return Focus(frozenset(found.union(reports_of(snapshot.users, found))))
 
@@ -251,7 +262,7 @@ def _rows_with_differences(
     digest of the same version.
     """
     for row in rows:
-        if row.id in compared.plan.again or row.id in still_open or row.entra_object_id in still_open:
+        if row.id in still_open or row.entra_object_id in still_open:
             yield RowDigest(row.id, row.version, _NO_DIGEST)
 
 
@@ -285,8 +296,11 @@ def _ids_of(compared: ComparedState, kind: SubjectType) -> dict[GraphId, str]:
 
 
 def _still_open(compared: ComparedState) -> frozenset[str | None]:
-    """Return the Graph ids and row ids of all subjects with an open change or
-    finding.
+    """Return the Graph ids and row ids of all subjects with an open change or finding,
+    and the rows that are to be looked at again.
+
+    A row that the plan changed has a new version: an empty digest of the old one would
+    not reach it.
     """
     left: Sequence[Change] = ()
     if len(compared.applied) < len(compared.plan.changes):
@@ -294,9 +308,9 @@ def _still_open(compared: ComparedState) -> frozenset[str | None]:
         left = [change for change in compared.plan.changes if id(change) not in took_effect]
     subjects = [change.subject for change in left] + [change.member for change in left if change.member]
     subjects += [finding.subject for finding in compared.plan.findings]
-    unsettled = compared.plan.unsettled
+    left_rows = compared.plan.unsettled | compared.plan.again
     ids = {each for subject in subjects for each in (subject.graph_id, subject.local_id)}
-    return frozenset(ids.union(unsettled, *(found.candidates for found in compared.plan.findings)) - {None})
+    return frozenset(ids.union(left_rows, *(found.candidates for found in compared.plan.findings)) - {None})
 
 
 _NO_DIGEST = ""

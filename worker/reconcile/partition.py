@@ -16,10 +16,19 @@ within the same cycle (invariant I12).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from store.records import GUARDED, REMOVALS, Action, DriftKind, JsonValue, Reason, name_key
+from store.records import (
+    GUARDED,
+    REMOVALS,
+    Action,
+    DriftKind,
+    JsonValue,
+    Reason,
+    SubjectType,
+    name_key,
+)
 from worker.reconcile.confirmation import Confirmation, EvidenceByKey, confirm
 from worker.reconcile.plan import Change, Decision, Dropped, Plan, PlanPartition, Verdict
 from worker.reconcile.snapshot import Evidence, materialize
@@ -41,7 +50,8 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
         return PlanPartition(plan.changes, None, (), verdict.reasons)
     refuted = sum(1 for change in removals if confirm(change, evidence) is Confirmation.ENTITLED)
     reasons = (*verdict.reasons, *([_refuted_reason(refuted, len(removals))] if refuted else []))
-    parts = _PartitionParts([], [], [], [], [])
+    parts = _PartitionParts([], [], [], [], [], [])
+    parts.keep_names(plan.changes, verdict)
     for change in plan.changes:
         parts.add(change, verdict, evidence, is_list_refuted=refuted > 0)
     hold = plan.subset(_with_reason(change, evidence) for change in parts.hold) if parts.hold else None
@@ -57,11 +67,14 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
         hold_keys=tuple(change.removal_key for change in parts.hold),
         waiting=tuple(parts.waiting),
         accepted=tuple(parts.accepted),
+        followers=tuple(parts.followers),
     )
 
 
 _TAKING = frozenset({Action.CREATE, Action.RESTORE, Action.UPDATE})
-"""Actions by which an account gets a name."""
+"""Actions by which an account or a group gets a name."""
+_NAMED_BY = {SubjectType.USER: "userName", SubjectType.GROUP: "displayName"}
+"""Attributes of which each value has one owner in a connection."""
 _NEW = frozenset({Action.CREATE, Action.RESTORE})
 
 
@@ -74,8 +87,8 @@ class Followers:
     rows: set[str] = field(default_factory=set)
     people: set[str] = field(default_factory=set)
     """People who keep the account that they have."""
-    names: set[str] = field(default_factory=set)
-    """Keys of userNames that stay taken."""
+    names: set[tuple[SubjectType, str]] = field(default_factory=set)
+    """Types and keys of names that stay taken."""
 
     def leave(self, change: Change) -> None:
         """Note a change that is not written now."""
@@ -83,29 +96,56 @@ class Followers:
             self.rows.add(change.handed_over)
         if change.action is Action.CHANGE_HOLDER and isinstance(holder := change.before.get("holder"), str):
             self.people.add(holder)
-        if change.action is Action.RELEASE_NAMES:
-            self.names.add(name_key(str(change.before.get("userName"))))
+        if _frees_a_name(change):
+            self.keep_name(change)
 
-    def wait(self, change: Change) -> bool:
+    def keep_name(self, change: Change) -> None:
+        """Note that the account or group of a change keeps the name that it has."""
+        subject = change.subject
+        name = change.before.get(_NAMED_BY[subject.type])
+        if _is_end_of_group(change):
+            name = subject.label
+        if name:
+            self.names.add((subject.type, name_key(str(name))))
+
+    def keep_names_of_followers(self, changes: Iterable[Change]) -> None:
+        """Note the names of accounts that cannot be renamed since theirs is kept."""
+        if not self.names:
+            return
+        left = [each for each in changes if each.action is Action.UPDATE]
+        known = -1
+        while len(self.names) > known:
+            known, free = len(self.names), []
+            for change in left:
+                if self._takes_a_name(change):
+                    self.keep_name(change)
+                else:
+                    free.append(change)
+            left = free
+
+    def wait(self, change: Change, *, may_take_names: bool = False) -> bool:
         """Return whether a change waits with one that was left; so do those on its
         row.
+
+        `may_take_names`: not for its name, of which a person decides with it.
         """
         if change.handed_over is not None or not (self.rows or self.people or self.names):
             return False
         member = change.member.local_id if change.member else None
-        if not self.rows.isdisjoint({change.subject.local_id, member}):
-            return True
-        is_kept = change.action in _NEW and change.subject.graph_id in self.people
-        if not is_kept and not self._takes_a_name(change):
-            return False
-        if change.action in _NEW and change.subject.local_id is not None:
-            self.rows.add(change.subject.local_id)
+        if self.rows.isdisjoint({change.subject.local_id, member}):
+            is_kept = change.action in _NEW and change.subject.graph_id in self.people
+            if not is_kept and (may_take_names or not self._takes_a_name(change)):
+                return False
+            if change.action in _NEW and change.subject.local_id is not None:
+                self.rows.add(change.subject.local_id)
+        self.keep_name(change)
         return True
 
     def _takes_a_name(self, change: Change) -> bool:
         if not self.names or change.action not in _TAKING or change.member is not None:
             return False
-        return name_key(str(materialize(change.after).get("userName", ""))) in self.names
+        type_ = change.subject.type
+        return (type_, name_key(str(materialize(change.after).get(_NAMED_BY[type_], "")))) in self.names
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +155,36 @@ class _PartitionParts:
     dropped: list[Dropped]
     waiting: list[Change]
     accepted: list[Dropped]
+    followers: list[Change]
     of_held: Followers = field(default_factory=Followers)
+    of_accepted: Followers = field(default_factory=Followers)
     of_dropped: Followers = field(default_factory=Followers)
+
+    def keep_names(self, changes: Iterable[Change], verdict: Verdict) -> None:
+        """Note the names that stay taken since a person decides, or has decided.
+
+        Before any change is added: of two people who swap names the other may come
+        first.
+        """
+        for change in changes:
+            if not verdict.withholds(change) and not _is_decided_release(change, verdict):
+                continue
+            is_rejected = change.removal_key in verdict.accepted
+            (self.of_accepted if is_rejected else self.of_held).keep_name(change)
+        for followers in (self.of_held, self.of_accepted):
+            followers.keep_names_of_followers(changes)
 
     def add(
         self, change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool
     ) -> None:
         answer = confirm(change, evidence)
-        if self.of_held.wait(change):
+        is_decided = verdict.withholds(change)  # by a person, and its name with it
+        if self.of_held.wait(change, may_take_names=is_decided):
             self.waiting.append(change)
+            self.followers.append(change)
+        elif self.of_accepted.wait(change, may_take_names=is_decided):
+            self.followers.append(change)
+            self.accepted.append(Dropped(change, FOLLOWS_REJECTED, is_follower=True))
         elif self.of_dropped.wait(change):
             self.dropped.append(Dropped(change, _FOLLOWS))
         elif change.action not in GUARDED and not verdict.withholds(change):
@@ -133,7 +194,7 @@ class _PartitionParts:
             self.of_dropped.leave(change)
         elif (why := verdict.accepted.get(change.removal_key)) is not None:
             self.accepted.append(Dropped(change, why))
-            self.of_held.leave(change)
+            self.of_accepted.leave(change)
         elif change.removal_key in verdict.waiting:
             self.waiting.append(change)
             self.of_held.leave(change)
@@ -163,6 +224,22 @@ class _PartitionParts:
                 expected_version=None if version is None else version + 1,
             )
         )
+
+
+def _is_decided_release(change: Change, verdict: Verdict) -> bool:
+    """Return whether names would be given up by a change that waits in a held plan, or
+    that a person rejected.
+    """
+    decided = change.removal_key in verdict.waiting or change.removal_key in verdict.accepted
+    return decided and _frees_a_name(change)
+
+
+def _frees_a_name(change: Change) -> bool:
+    return change.action is Action.RELEASE_NAMES or _is_end_of_group(change)
+
+
+def _is_end_of_group(change: Change) -> bool:
+    return change.action is Action.DELETE and change.subject.type is SubjectType.GROUP
 
 
 def _is_held(change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool) -> bool:
@@ -282,6 +359,7 @@ def _with_search(change: Change, answer: Evidence | None) -> Change:
 
 
 _FOLLOWS = "It waits for another change that is not written now; the next cycle decides both again."
+FOLLOWS_REJECTED = "It follows a change that a person rejected: it cannot be written while that stands."
 _UNCONFIRMED = "It could not be confirmed that the person is gone; the next cycle asks again."
 
 

@@ -139,9 +139,11 @@ class Change:
 
     @property
     def absentee(self) -> Subject | None:
-        """Return the subject to re-read before the change: the user, or the group to
-        delete.
+        """Return the subject to re-read before the change: the user, the group to
+        delete, or the nested group to take out.
         """
+        if self.action is Action.REMOVE_MEMBER:
+            return self.member
         return self.subject if self.member is None and self.action in REMOVALS else self.person
 
     @property
@@ -224,7 +226,8 @@ class Plan:
     """Users and groups to confirm before anything is removed; sorted by key."""
     made_at: datetime | None = None
     again: frozenset[str] = frozenset()
-    """Row ids left unchanged because they changed here after reading began.
+    """Row ids left unchanged because they changed here after reading began, or because
+    of another row.
 
     The next increment compares them again.
     """
@@ -347,6 +350,8 @@ class Dropped:
     why: str
     is_refuted: bool = False
     """Re-read by itself, the user is entitled: there is no such drift."""
+    is_follower: bool = False
+    """It was not decided itself: it waits for another change that was rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +378,10 @@ class PlanPartition:
     """Removals of an earlier cycle's held plan that are still due: they stay there."""
     accepted: tuple[Dropped, ...] = ()
     """Removals that a person rejected, each with who decided and until when."""
+    followers: tuple[Change, ...] = ()
+    """Of `waiting` and `accepted`, those that only wait for another change: what frees
+    their name or account, here or by a push, is for the next increment to see.
+    """
 
     @property
     def is_refuted(self) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from store.records import ConnectionId, CycleKind, GraphId, Group, Policy, SubjectType, User, name_key
 from worker.reconcile.entitlement import Entitlement
 from worker.reconcile.mapping.attribute_mapping import CompiledMapping, compile_mapping, source_texts
 from worker.reconcile.mapping.fit import NAMES, check_mapping
-from worker.reconcile.mapping.joining import IDENTIFIERS, identifiers_of, identifiers_of_account
+from worker.reconcile.mapping.joining import IDENTIFIERS, bounded_key, identifiers_of, identifiers_of_account
 from worker.reconcile.mapping.source_attributes import Source
 from worker.reconcile.mapping.syntax import AttributeReference, parse_expression
 from worker.reconcile.plan import Subject
@@ -143,7 +143,7 @@ class PlanContext:
         """Yield userName and externalId as the mapping gives them."""
         for source in self._name_sources:
             if isinstance(given := source.read(user), str):
-                yield name_key(given)
+                yield bounded_key(name_key(given))
 
     @cached_property
     def _name_sources(self) -> tuple[Source, ...]:
@@ -234,8 +234,14 @@ def planned_ids(connection_id: ConnectionId, objects: Iterable[GraphId]) -> froz
 
 def _ids_for(connection_id: ConnectionId, graph_id: GraphId, most: int) -> Iterator[str]:
     for attempt in range(most):
-        name = f"{connection_id}/{graph_id}" + (f"/{attempt}" if attempt else "")
-        yield str(uuid.uuid5(_NAMESPACE, name))
+        yield _id_for(connection_id, graph_id, attempt)
+
+
+@lru_cache(maxsize=4_096)
+def _id_for(connection_id: ConnectionId, graph_id: GraphId, attempt: int) -> str:
+    """Return an id, kept: an increment asks for the same ones once a round."""
+    name = f"{connection_id}/{graph_id}" + (f"/{attempt}" if attempt else "")
+    return str(uuid.uuid5(_NAMESPACE, name))
 
 
 def user_subject(row: User, graph_id: GraphId | None) -> Subject:

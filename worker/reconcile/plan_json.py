@@ -35,6 +35,34 @@ def plan_from_json(data: Json) -> Plan:
     return plan
 
 
+def due_rows_from_json(data: Json) -> tuple[Plan, tuple[tuple[Change, str], ...]]:
+    """Read a held plan back with its rows that have not ended, each with its removal
+    key.
+
+    Raises `PlanUnreadable` like `plan_from_json`, and where the keys are not those of
+    the rows.
+    """
+    plan = plan_from_json(data)
+    keys, ended = _texts(data, "keys"), frozenset(_texts(data, "ended"))
+    if len(keys) != len(plan.changes):
+        raise PlanUnreadable(
+            f"The stored plan has {len(plan.changes)} rows and {len(keys)} removal keys; "
+            "let the next cycle make a new one."
+        )
+    rows = zip(plan.changes, keys, strict=True)
+    return plan, tuple((change, key) for change, key in rows if key not in ended)
+
+
+def _texts(data: Json, name: str) -> tuple[str, ...]:
+    found = data.get(name) or ()
+    if isinstance(found, list | tuple) and all(isinstance(each, str) for each in found):
+        return tuple(found)
+    raise PlanUnreadable(
+        f"`{name}` of the stored plan is {type(found).__name__}, not a list of removal keys; "
+        "let the next cycle make a new one."
+    )
+
+
 def _plan(data: Json) -> Plan:
     made_at = data["made_at"]
     return Plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -53,13 +53,17 @@ class State:
     """Start of the last complete reading: every holder was there then."""
     mapping: MappingVerdict | None = None
     """What the last full reading said of the mapping; a full reading checks it anew."""
-    settled: frozenset[GraphId] = frozenset()
+    settled: Collection[GraphId] = frozenset()
     """People whose accounts the push wrote and that were not loaded, since nothing
     about them changed: they hold what the mapping gives.
     """
     agreed: frozenset[str] = frozenset()
     """Accounts that were loaded and not written since they agreed with Entra: another
     value there is a change in Entra, and no doubt of the mapping.
+    """
+    contested: frozenset[str] = frozenset()
+    """People who are in a match conflict by the last report; only where a part was
+    loaded, which may have an account without a holder.
     """
     conflicts: tuple[PushConflict, ...] = ()
     """What the push did that is still to be looked at, or stands."""

@@ -11,8 +11,9 @@ from console.admin import audit
 from console.admin.actor import Actor, requires
 from console.admin.connections.errors import NothingToChange
 from console.admin.errors import InvalidPolicy
-from console.admin.references import find_connection
+from console.admin.references import find_connection, lock_connection
 from console.admin.services import Services
+from store.errors import VersionMoved
 from store.records import Connection, Policy
 from store.records.connections import FIRST_MAPPING, MappingOrigin, MappingVersion
 from store.tenancy import connections, mappings
@@ -72,16 +73,23 @@ async def show(services: Services, actor: Actor, connection: str) -> MappingDeta
 
 @requires("admin:connection:update")
 async def change(
-    services: Services, actor: Actor, connection: str, changes: MappingChanges
+    services: Services,
+    actor: Actor,
+    connection: str,
+    changes: MappingChanges,
+    *,
+    version: int | None = None,
 ) -> MappingDetails:
     """Make a new version of the mapping; that it fits has to be checked anew.
 
     Raises `UnknownReference`, `NothingToChange`, and `InvalidPolicy` with the place of
-    the fault.
+    the fault; with `version` `VersionMoved` if another is in use by then.
     """
 
     async def work(conn: AsyncConnection) -> MappingDetails:
-        found = await find_connection(conn, actor, connection)
+        found = await lock_connection(conn, actor, connection)
+        if version is not None and version != (now := await current(conn, found)).version:
+            raise VersionMoved(f"version {now.version} of the mapping is in use")
         mapping = _changed(found.policy, changes)
         origin = MappingOrigin.DEFAULT if changes.to_default else MappingOrigin.SET
         return await _save(conn, actor, found, mapping, origin)

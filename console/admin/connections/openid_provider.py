@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from console.admin import audit
 from console.admin.actor import Actor, requires
-from console.admin.connections.service_urls import is_loopback
 from console.admin.errors import InvalidPolicy
 from console.admin.people.users import find_account
 from console.admin.references import find_connection
@@ -18,6 +16,7 @@ from store.integration import openid_providers
 from store.integration.openid_providers import OpenIdProvider
 from store.keys import utc_now
 from store.records import Connection, User
+from worker.delivery.targets import PrivateAddress, TargetRefused, check_url
 
 NAMES_OF_OTHERS = frozenset(
     {
@@ -27,6 +26,7 @@ NAMES_OF_OTHERS = frozenset(
 )
 """Claims that link no one: they are given to others, or say nothing of an account."""
 LONGEST = 255
+PRIVATE_REMEDY = "the operator of Leaver allows their own network by LEAVER_ALLOW_PRIVATE_ISSUERS=1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +130,30 @@ async def link(services: Services, actor: Actor, connection: str, user: str, sub
 
 
 def _check(services: Services, wanted: NewProvider) -> None:
-    if not _is_issuer(wanted.issuer, services.settings.allow_simulator):
-        raise InvalidPolicy("issuer", "it is the https URL that the provider's tokens name")
+    _check_issuer(services, wanted.issuer)
     if not 0 < len(wanted.client_id) <= LONGEST or not wanted.client_secret:
         raise InvalidPolicy("client_id", "a client id and its secret are needed")
     if wanted.link_claim in NAMES_OF_OTHERS:
         raise InvalidPolicy("link_claim", "this claim is given to others, or names no account")
 
 
-def _is_issuer(text: str, allows_loopback: bool) -> bool:
-    """Return whether it is an issuer as OpenID Connect Core §2 has it: https, with
-    neither query nor fragment.
+def _check_issuer(services: Services, text: str) -> None:
+    """Raise `InvalidPolicy` unless it is an issuer as OpenID Connect Core §2 has it:
+    https, with neither query nor fragment.
+
+    An address within the operator's network is refused like the target of a webhook;
+    a name is looked up when it is asked.
     """
+    if not text.isprintable() or {"?", "#", " ", "@"} & set(text) or len(text) > LONGEST:
+        raise InvalidPolicy("issuer", "it is the https URL that the provider's tokens name")
+    settings = services.settings
     try:
-        parts = urlsplit(text)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    is_safe = parts.scheme == "https" or (allows_loopback and parts.scheme == "http" and is_loopback(host))
-    is_plain = text.isprintable() and not {"?", "#", " ", "@"} & set(text)
-    return bool(host) and is_safe and is_plain and len(text) <= LONGEST
+        check_url(
+            text, allows_loopback=settings.allow_simulator, allows_private=settings.allow_private_issuers
+        )
+    except PrivateAddress as refused:
+        raise InvalidPolicy("issuer", f"{refused}: {PRIVATE_REMEDY}") from refused
+    except TargetRefused as refused:
+        raise InvalidPolicy(
+            "issuer", f"it is the https URL that the provider's tokens name: {refused}"
+        ) from refused

@@ -29,7 +29,7 @@ from console.admin.connections.policy import (
     check_policy,
 )
 from console.admin.connections.service_urls import check_cloud, check_directory, check_return_url
-from console.admin.errors import NameTaken, Noun
+from console.admin.errors import AllTenantsRequired, NameTaken, Noun
 from console.admin.references import check_name, find_connection, find_tenant
 from console.admin.services import Services
 from scim.schema.definitions import declared_by
@@ -87,7 +87,7 @@ async def create(services: Services, actor: Actor, tenant: str, wanted: NewConne
 
     Raises `InvalidName`, `InvalidObjectId`, `InvalidDirectory`, `InvalidServiceUrl`,
     `CloudMismatch`, `ValueOutOfRange`, `SecretKeyMissing`, `UnknownReference`,
-    `NameTaken`.
+    `NameTaken`, `AllTenantsRequired`.
     """
     name = check_name(Noun.CONNECTION, wanted.name)
     check_number("interval_minutes", wanted.interval_minutes)
@@ -96,6 +96,7 @@ async def create(services: Services, actor: Actor, tenant: str, wanted: NewConne
     login_url, graph_url = check_cloud(
         wanted.login_url, wanted.graph_url, allow_simulator=services.settings.allow_simulator
     )
+    _check_whose(actor, wanted.credential)
     sealed = _sealed(services, wanted.credential)
     async with services.db.reading() as conn:
         owner = await find_tenant(conn, actor, tenant)
@@ -142,6 +143,7 @@ async def change(services: Services, actor: Actor, connection: str, changes: Con
     """
     if changes.credential is not None:
         actor.require("admin:connection:update", recent=True)
+    _check_whose(actor, changes.credential)
     sealed = _sealed(services, changes.credential)
     async with services.db.reading() as conn:
         found = await find_connection(conn, actor, connection)
@@ -288,6 +290,14 @@ async def declare(
         return await connections.set_policy(conn, found.tenant_id, found.id, policy)
 
     return await services.db.write(work)
+
+
+def _check_whose(actor: Actor, credential: Credential | None) -> None:
+    """Refuse a tenant's person the files and the identity of the machine: with them one
+    tenant could read the directory of another. Raises `AllTenantsRequired`.
+    """
+    if credential is not None and credential.is_of_this_machine and actor.tenant is not None:
+        raise AllTenantsRequired("use an identity of this machine")
 
 
 def _end_of(credential: Credential | None) -> datetime | None:

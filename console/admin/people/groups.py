@@ -14,7 +14,8 @@ from console.admin.services import Services
 from store.directory import browsing, groups, listing, memberships, users
 from store.directory.browsing import SortedPage
 from store.directory.listing import DirectoryPage
-from store.records import Connection, Group, GroupId, User
+from store.records import Connection, GraphId, Group, GroupId, User
+from store.sync import delta_links
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class GroupList:
     page: DirectoryPage[Group]
     members: Mapping[GroupId, int]
     """An empty group is left out."""
+    assigned: frozenset[GraphId] = frozenset()
+    """Object ids of the groups that the last reading that was kept found assigned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ async def browse(
         number = await groups.count(conn, *of)
         page = await listing.groups(conn, *of, name=name, after=after, limit=limit)
         counts = await browsing.count_members(conn, *of, [group.id for group in page.items])
-    return GroupList(page, counts), number
+        assigned = await delta_links.counted_groups(conn, *of)
+    return GroupList(page, counts, assigned), number
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from console.admin.references import find_connection
 from console.admin.services import Services
 from store import lifecycle
 from store.directory import browsing, groups, listing, memberships, users
-from store.directory.browsing import SortedPage, UserSort
+from store.directory.browsing import FoundNames, SortedPage, UserSort
 from store.directory.listing import DirectoryPage, UserFilter
 from store.keys import new_id
 from store.logs import provisioning_log
@@ -46,6 +46,8 @@ class UserOverview:
     """Accounts by state, each up to `browsing.MOST_COUNTED` + 1."""
     groups: Mapping[UserId, Sequence[str]]
     signed_in: Mapping[UserId, datetime]
+    found: FoundNames | None = None
+    """Of a search by name."""
 
 
 async def browse(
@@ -57,23 +59,31 @@ async def browse(
     sort: UserSort = UserSort.NAME,
     after: str | None = None,
     limit: int = 50,
+    anywhere: bool | None = None,
+    whole: bool = False,
 ) -> UserOverview:
     """Return a page of the accounts of a connection, with groups and last sign-ins.
 
-    Raises `UnknownReference`.
+    A name is looked for at its beginning first, and up to `browsing.MOST_FOUND`;
+    `anywhere` looks within names too, `whole` finds all of them. Raises
+    `UnknownReference`.
     """
+    wanted = wanted or UserFilter()
     async with services.db.reading() as conn:
-        found = await find_connection(conn, actor, connection)
-        of = found.tenant_id, found.id
+        connected = await find_connection(conn, actor, connection)
+        of, found = (connected.tenant_id, connected.id), None
+        if wanted.name and not whole:
+            found = await browsing.find_names(conn, *of, wanted, anywhere=anywhere)
         page = await browsing.sorted_users(
-            conn, *of, wanted or UserFilter(), sort=sort, after=after, limit=limit
+            conn, *of, wanted, sort=sort, after=after, limit=limit, found=found
         )
         ids = [user.id for user in page.items]
         return UserOverview(
             page,
             await browsing.count_states(conn, *of),
             await browsing.groups_of_users(conn, *of, ids),
-            await browsing.last_sign_ins(conn, found.tenant_id, ids),
+            await browsing.last_sign_ins(conn, connected.tenant_id, ids),
+            found,
         )
 
 
@@ -125,11 +135,13 @@ async def mark(
     *,
     is_protected: bool | None = None,
     is_admin: bool | None = None,
+    version: int | None = None,
 ) -> User:
     """Set or take away the marks `protected` and `admin`; None leaves one as it is.
 
     Raises `UnknownReference`, and `AccountDeleted`: marks guard access, and a deleted
-    account has none. With the mark `admin` a person enters the console.
+    account has none; with `version` `VersionMoved` if the account has another by then.
+    With the mark `admin` a person enters the console.
     """
     if is_admin is not None:
         actor.require("admin:user:update", recent=True)
@@ -139,7 +151,7 @@ async def mark(
         account = await find_account(conn, found, user)
         if account.deleted_at is not None:
             raise AccountDeleted(account.user_name, account.deleted_at)
-        command = MarkUser(account.id, is_protected=is_protected, is_admin=is_admin)
+        command = MarkUser(account.id, is_protected, is_admin, expected_version=version)
         cause = Cause(Origin.CONSOLE, new_id(), actor.label)
         await lifecycle.perform_within(conn, found.tenant_id, found.id, [command], cause)
         marks = {"protected": is_protected, "admin": is_admin}

@@ -15,7 +15,7 @@ from store.errors import NotFound
 from store.keys import utc_now
 from store.records import ConnectionId, Cycle, CycleId, CycleKind, CycleStatus, DriftFinding, Receipt
 from store.sync import cycles, drift_reports
-from store.sync.drift_reports import DriftReport
+from store.sync.drift_reports import DriftReport, FindingPage, FindingQuery
 from store.tenancy import tenants
 
 
@@ -113,6 +113,22 @@ async def drift_report(
         except NotFound as error:
             raise NoDriftReport(str(error)) from None
     return ConnectionDrift(tenant.slug, found.name, report, late)
+
+
+async def drift_page(
+    services: Services, actor: Actor, connection: str, cycle: str | None, query: FindingQuery
+) -> FindingPage:
+    """Return a page of the drift report of a cycle, or of the latest, with the numbers
+    of the whole. Raises `NoDriftReport`.
+    """
+    async with services.db.reading() as conn:
+        found = await find_connection(conn, actor, connection)
+        try:
+            return await drift_reports.page(
+                conn, found.tenant_id, found.id, CycleId(cycle) if cycle else None, query
+            )
+        except NotFound as error:
+            raise NoDriftReport(str(error)) from None
 
 
 async def ongoing_of(

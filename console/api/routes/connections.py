@@ -20,15 +20,16 @@ from console.api.contract import Caller, Reply, Routes
 from console.api.problems import FieldError, Problem
 from console.api.schemas import tenancy as schemas
 from console.api.schemas.common import ChecksAnswer
-from console.api.transactions import First, together
 from console.documents import connections as documents
 from console.documents import logs as log_documents
 from console.documents.connections import deleted_connection
 from console.documents.values import JsonDocument
+from console.transactions import First, together
 from store.records import Connection, ScopingClause
 from store.records.connections import PeopleFate
 from store.tenancy.connections import GRAPH_URL, LOGIN_URL
 from worker.graph.auth.credentials import Credential
+from worker.graph.errors import ConnectionUnusable
 from worker.reconcile.mapping.attribute_paths import PolicyError
 from worker.reconcile.mapping.scoping_filters import parse_clause
 
@@ -223,12 +224,19 @@ def _clause(text: str, pointer: str) -> ScopingClause:
 
 
 def _credential(body: schemas.CredentialBody | None) -> Credential | None:
-    """Return the given credential: a value, never the path of a file."""
+    """Return the given credential: a value, never the path of a file.
+
+    Raises `Problem` for one that cannot be used, which no one asked Entra about.
+    """
     if body is None:
         return None
     if (body.client_secret is None) is (body.certificate is None):
         raise Problem("invalid-value", "A credential is one of client_secret and certificate.")
-    if body.client_secret is not None:
-        return Credential(secret=body.client_secret.get_secret_value())
-    assert body.certificate is not None
-    return Credential.from_certificate(body.certificate.get_secret_value().encode())
+    try:
+        if body.certificate is not None:
+            return Credential.from_certificate(body.certificate.get_secret_value().encode())
+        return Credential(secret=body.client_secret.get_secret_value() if body.client_secret else None)
+    except ConnectionUnusable as error:
+        name = "client_secret" if body.certificate is None else "certificate"
+        told = (FieldError(str(error), pointer=f"/credential/{name}"),)
+        raise Problem("invalid-value", str(error), told, remedy=error.remedy) from None

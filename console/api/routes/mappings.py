@@ -12,9 +12,9 @@ from console.admin.references import lock_connection
 from console.api.contract import Caller, Reply, Routes
 from console.api.problems import Problem
 from console.api.schemas import tenancy as schemas
-from console.api.transactions import First, guarded
 from console.documents import mappings as documents
 from console.documents.values import JsonDocument
+from console.transactions import First, guarded
 
 routes = Routes("Mapping")
 

@@ -14,9 +14,9 @@ from console.admin.references import lock_connection
 from console.api.contract import Caller, Reply, Routes
 from console.api.problems import Problem
 from console.api.schemas import access as schemas
-from console.api.transactions import First, guarded
 from console.documents import connections as documents
 from console.documents.values import JsonDocument
+from console.transactions import First, guarded
 from store.integration.openid_providers import OpenIdProvider
 
 routes = Routes("Sign-in")

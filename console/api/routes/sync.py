@@ -151,17 +151,22 @@ async def get_plan(caller: Caller, plan: str) -> Annotated[JsonDocument, schemas
     "POST",
     "/plans/{plan}/approve",
     "admin:sync:approve",
-    problems=("not-found", "conflict", "busy", "upstream"),
+    status=202,
+    problems=("not-found", "conflict", "no-worker"),
 )
 async def approve_plan(
     caller: Caller, plan: str, body: schemas.DecisionBody
-) -> Annotated[JsonDocument, schemas.AppliedPlanAnswer]:
-    """Approve exactly this plan, or some of its rows, and apply it now."""
+) -> Annotated[Reply, schemas.RunAnswer]:
+    """Approve exactly this plan, or some of its rows; Location is where to watch it.
+
+    A worker applies it. Without one nothing is decided. What became of each row is in
+    the plan afterwards.
+    """
     found = await _checked(caller, plan, body)
-    decided = await held_plans.approve(
+    run = await held_plans.request_approval(
         caller.services, caller.actor, found.id, rows=_rows(body.rows), by=body.by
     )
-    return documents.applied_plan(decided)
+    return _accepted(found.connection_id, run)
 
 
 @routes.add("POST", "/plans/{plan}/reject", "admin:sync:approve", problems=("not-found", "conflict"))

@@ -69,13 +69,15 @@ class RunProgressAnswer(AnswerModel):
 
 
 class RunAnswer(AnswerModel):
-    """A cycle or an on-demand request that a worker carries out."""
+    """A cycle, an on-demand request or an approved plan that a worker carries out."""
 
     run_id: str
-    kind: Literal["cycle", "on_demand"]
+    kind: Literal["cycle", "on_demand", "plan"]
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     progress: RunProgressAnswer | None
-    report: Annotated[JsonObject | None, Field(description="The report of a cycle, when it is done.")]
+    report: Annotated[
+        JsonObject | None, Field(description="The report of a cycle or a plan, when it is done.")
+    ]
     reports: Annotated[list[JsonObject] | None, Field(description="On demand: one report a subject.")]
     error: str | None
     remedy: str | None
@@ -131,21 +133,6 @@ class PlanAnswer(AnswerModel):
 
 class PlanPage(PageAnswer[PlanAnswer]):
     """Held plans, the newest first."""
-
-
-class DroppedRowAnswer(AnswerModel):
-    """A row that was not carried out, and why."""
-
-    subject: str
-    why: str
-
-
-class AppliedPlanAnswer(PlanAnswer):
-    """An approved plan, and what became of its rows."""
-
-    applied: dict[str, int]
-    dropped: list[DroppedRowAnswer]
-    waiting: Annotated[int, Field(description="Rows that were not decided and go on waiting.")]
 
 
 class DecisionBody(RequestModel):

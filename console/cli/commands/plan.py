@@ -82,6 +82,7 @@ def approve(
 ) -> int:
     """Approve exactly the plan with this checksum, and apply it now.
 
+    A running worker applies it while you watch; without one this command does it.
     A plan that changed has another checksum. Every user in it is looked up in Entra
     once more first; a user who came back is left alone.
 
@@ -89,11 +90,15 @@ def approve(
     """
     from console.admin import held_plans
     from console.admin.connections import overview
+    from console.admin.run_now import RunObserver
+    from console.cli.progress_bar import watching
     from console.cli.session import run
     from console.cli.views import plans as views
 
+    observer = RunObserver(watching=lambda connection: watching(f"{connection.name}: applying the plan"))
+
     async def work(services: Services, actor: Actor) -> tuple[View, int]:
-        decided = await held_plans.approve(services, actor, plan, rows=row or [], by=by)
+        decided = await held_plans.approve(services, actor, plan, rows=row or [], by=by, observer=observer)
         return views.applied(decided, await overview.names(services, actor)), views.exit_code(decided)
 
     view, code = run(work)

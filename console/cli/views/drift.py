@@ -135,7 +135,7 @@ def _page(
                 [finding.reason or KIND_WORDS.get(finding.kind, ""), lost_when(finding.evidence)]
             ).rstrip(),
             _differences(finding),
-            entra_says(finding.evidence),
+            entra_says(finding.evidence, finding.kind),
             last_push(finding.evidence),
             text.status(finding.state),
             utc_text(finding.first_seen),

@@ -16,7 +16,6 @@ from console.documents.values import page, plural, utc_text
 from console.rendering import text
 from console.rendering.log_evidence import plan_csv
 from store.records import ConnectionId, HeldPlan, PlanStatus
-from worker.cycle.held_plans import Decided
 
 Names = Mapping[ConnectionId, str]
 """TENANT/NAME of each connection."""
@@ -58,23 +57,20 @@ def shown(plan: HeldPlan, names: Names, *, shows_all: bool = False) -> View:
     return View(documents.plan(plan, _name(plan, names)), card)
 
 
-def applied(decided: Decided, names: Names) -> View:
-    """Show an approved plan, and what became of each of its rows."""
-    plan = decided.plan
-    counts = decided.applied.counts
-    done = ", ".join(f"{number} × {action}" for action, number in counts.items()) or "nothing"
+def applied(plan: HeldPlan, names: Names) -> View:
+    """Show an applied plan, and what became of each of its rows."""
+    document: dict[str, Any] = documents.applied_plan(plan, _name(plan, names))
+    done = ", ".join(f"{number} × {action}" for action, number in document["applied"].items()) or "nothing"
     said = documents.plan_status(plan).replace("_", " ")
     lines = [f"Plan {plan.checksum[:12]} of {_name(plan, names)} is {said}. Applied: {done}."]
-    lines += [f"  Left alone: {row.change.subject.label}: {row.why}" for row in decided.dropped]
-    return View(
-        documents.applied_plan(decided, _name(plan, names)),
-        lambda: Text("\n".join([*lines, *_rest(plan)])),
-    )
+    lines += [f"  Left alone: {row['subject']}: {row['why']}" for row in document["dropped"]]
+    return View(document, lambda: Text("\n".join([*lines, *_rest(plan)])))
 
 
-def exit_code(decided: Decided) -> int:
+def exit_code(plan: HeldPlan) -> int:
     """Return 3 where rows of the plan go on waiting, or were left alone."""
-    return errors.ATTENTION if decided.waiting or decided.dropped else errors.DONE
+    document = documents.applied_plan(plan)
+    return errors.ATTENTION if document["waiting"] or document["dropped"] else errors.DONE
 
 
 def rejected(plan: HeldPlan, names: Names) -> View:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,22 +15,25 @@ from console.documents.reports import finding
 from console.documents.values import JsonDocument, plural
 from console.web.exports import ExportFormat, export
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
-from console.web.visit import PAGE, Visit, read_cursor, write_cursor
+from console.web.visit import LONGEST_NUMBER, PAGE, Visit, read_cursor, write_cursor
 from console.web.wording.charts import trend
 from console.web.wording.explanations import KIND_WORDS, in_words
-from store.records import Cycle, CycleKind, DriftFinding, FindingState
-from store.sync.drift_reports import DriftReport
+from store.records import Cycle, CycleKind, DriftKind, FindingState
+from store.sync.drift_reports import FindingPage, FindingQuery
 
 routes = WebRoutes()
 STANDING = (FindingState.OPEN, FindingState.HELD)
 SHOWN_CYCLES = 20
+EXPORTED_AT_ONCE = 500
+MOST_IN_A_ROW = 1_000_000
+"""Findings that one row of the store may stand for."""
 
 
 @dataclass(frozen=True, slots=True)
 class KindRow:
     """The findings of one kind."""
 
-    kind: str
+    kind: DriftKind
     meaning: str
     count: int
     oldest: datetime
@@ -54,32 +57,40 @@ async def of_cycle(visit: Visit) -> WebAnswer:
 async def export_findings(visit: Visit) -> WebAnswer:
     """Export the findings of a report."""
     columns = ("subject", "subject_type", "kind", "reason", "state", "first_seen", "says", "subject_id")
-    report = await _report(visit, visit.part("cycle"))
+    cycle = visit.part("cycle")
+    report = await _report(visit, cycle, FindingQuery(limit=EXPORTED_AT_ONCE))
     if report is None:
-        raise UnknownReference(Noun.CYCLE, visit.part("cycle"))
+        raise UnknownReference(Noun.CYCLE, cycle)
 
     async def rows() -> AsyncIterator[JsonDocument]:
-        for each in report.findings:
-            yield {**finding(each), "says": in_words(each)}
+        page: FindingPage | None = report
+        while page is not None:
+            for each in page.findings:
+                yield {**finding(each), "says": in_words(each)}
+            more = None if page.next is None else FindingQuery(after=page.next, limit=EXPORTED_AT_ONCE)
+            page = None if more is None else await _report(visit, cycle, more)
 
     return await export(
         visit, ExportFormat(visit.part("format")), f"drift-{report.cycle_id}", columns, rows()
     )
 
 
-async def _report(visit: Visit, cycle: str | None) -> DriftReport | None:
+async def _report(visit: Visit, cycle: str | None, query: FindingQuery) -> FindingPage | None:
+    of = visit.services, visit.actor, visit.connection_id
     try:
-        found = await cycles.drift_report(visit.services, visit.actor, visit.connection_id, cycle)
+        return await cycles.drift_page(*of, cycle, query)
     except NoDriftReport:
         if cycle is not None:
             raise UnknownReference(Noun.CYCLE, cycle) from None
         return None
-    return found.report
 
 
 async def _page(visit: Visit, cycle_id: str | None) -> WebAnswer:
     of = visit.services, visit.actor, visit.connection_id
-    report = await _report(visit, cycle_id)
+    query = FindingQuery(
+        visit.choice("state", FindingState), visit.choice("kind", DriftKind), after=_place(visit), limit=PAGE
+    )
+    report = await _report(visit, cycle_id, query)
     listed = await cycles.list_page(*of, CycleQuery(limit=SHOWN_CYCLES, on_demand=False))
     full = await cycles.list_page(*of, CycleQuery(kind=CycleKind.FULL, limit=30, on_demand=False))
     days = [_day(visit, cycle) for cycle in reversed(full.cycles) if cycle.complete is not None]
@@ -89,40 +100,34 @@ async def _page(visit: Visit, cycle_id: str | None) -> WebAnswer:
         "chart": trend(days),
         "heading": "No cycle has reported yet",
         "earlier": next((each for each in reversed(days) if each[1]), None),
-        "findings": (),
         "kinds": (),
-        "kind": None,
+        "kind": query.kind,
         "next": None,
         "evidence": in_words,
     }
     if report is not None:
-        values |= _of_report(visit, report)
         cycle = await cycles.get(*of, report.cycle_id)
-        values["proof"] = ", ".join(f"{name} {number:,}" for name, number in cycle.counts.items())
+        values |= {
+            "heading": _heading(report),
+            "tabs": _tabs(visit, report, query.state),
+            "kinds": _kinds(report, query.state),
+            "is_empty": not report.counts,
+            "next": write_cursor(f"{report.next[0]} {report.next[1]}" if report.next else None),
+            "proof": ", ".join(f"{name} {number:,}" for name, number in cycle.counts.items()),
+        }
     return WebPage("drift.html", values)
 
 
-def _of_report(visit: Visit, report: DriftReport) -> dict[str, Any]:
-    state = visit.query("state")
-    chosen = [each for each in report.findings if state is None or each.state.value == state]
-    kind = visit.query("kind")
-    of_kind = [each for each in chosen if kind is None or each.kind.value == kind]
-    start = read_cursor(visit.query("after")) or "0"
-    first = int(start) if start.isdecimal() else 0
-    more = first + PAGE if len(of_kind) > first + PAGE else None
-    return {
-        "heading": _heading(report),
-        "tabs": _tabs(visit, report, state),
-        "kinds": _kinds(chosen),
-        "kind": kind,
-        "findings": of_kind[first : first + PAGE],
-        "next": write_cursor(more),
-    }
+def _place(visit: Visit) -> tuple[int, int]:
+    """Return where the page begins: a row of the store, and a finding of it."""
+    row, _, number = (read_cursor(visit.query("after")) or "").partition(" ")
+    if not all(each.isascii() and each.isdecimal() and len(each) <= LONGEST_NUMBER for each in (row, number)):
+        return 0, 0
+    return int(row), min(int(number), MOST_IN_A_ROW)
 
 
-def _heading(report: DriftReport) -> str:
-    standing = sum(each.state in STANDING for each in report.findings)
-    repaired = sum(each.state is FindingState.REPAIRED for each in report.findings)
+def _heading(report: FindingPage) -> str:
+    standing, repaired = report.number_of(*STANDING), report.number_of(FindingState.REPAIRED)
     if standing:
         return f"{plural(standing, 'difference')} between Entra and here"
     if repaired:
@@ -130,24 +135,29 @@ def _heading(report: DriftReport) -> str:
     return "No drift"
 
 
-def _tabs(visit: Visit, report: DriftReport, current: str | None) -> list[tuple[str, int, str, bool]]:
-    counts = Counter(each.state.value for each in report.findings)
-    tabs = [("All", len(report.findings), visit.address(state=None, after=None), current is None)]
+def _tabs(
+    visit: Visit, report: FindingPage, current: FindingState | None
+) -> list[tuple[str, int, str, bool]]:
+    total = report.number_of(*FindingState)
+    tabs = [("All", total, visit.address(state=None, after=None), current is None)]
     for state in FindingState:
-        if counts[state.value]:
+        if number := report.number_of(state):
             address = visit.address(state=state.value, after=None)
-            tabs.append((state.value.capitalize(), counts[state.value], address, current == state.value))
+            tabs.append((state.value.capitalize(), number, address, current is state))
     return tabs
 
 
-def _kinds(findings: Sequence[DriftFinding]) -> list[KindRow]:
-    counts = Counter(each.kind.value for each in findings)
+def _kinds(report: FindingPage, state: FindingState | None) -> list[KindRow]:
+    counts = [each for each in report.counts if state is None or each.state is state]
+    numbers: Counter[DriftKind] = Counter()
+    for each in counts:
+        numbers[each.kind] += each.number
     return [
         KindRow(
-            *(kind, KIND_WORDS.get(kind, ""), count),
-            min(each.first_seen for each in findings if each.kind.value == kind),
+            *(kind, KIND_WORDS.get(kind, ""), number),
+            min(each.oldest for each in counts if each.kind is kind),
         )
-        for kind, count in counts.most_common()
+        for kind, number in numbers.most_common()
     ]
 
 

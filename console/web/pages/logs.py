@@ -4,15 +4,16 @@ the audit log: who changed what of the set-up, with the values before and after.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from console.admin import audit
 from console.admin.errors import Noun, UnknownReference
 from console.admin.reports import provisioning_log
 from console.admin.reports.provisioning_log import LogQuery
-from console.documents.logs import log_entry
+from console.documents.logs import audit_entry, log_entry
 from console.documents.values import JsonDocument
 from console.web.exports import ExportFormat, export
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
@@ -23,6 +24,7 @@ from store.logs.recent_entries import MOST_LOOKED_AT
 from store.records import Action, AuditEntry, JsonValue, LogEntry, LogStatus, Origin
 
 routes = WebRoutes()
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*\Z")
 
 DATES: Mapping[str, str] = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last month", "all": "All"}
 
@@ -131,6 +133,25 @@ async def list_audit(visit: Visit) -> WebAnswer:
     return WebPage("audit.html", {"rows": rows, "next": found.next})
 
 
+@routes.page("audit.export", f"{CONNECTION}/audit.{{format:csv|json}}", "admin:report:read")
+async def export_audit(visit: Visit) -> WebAnswer:
+    """Export the changes of a connection, the newest first."""
+    columns = ("at", "actor", "action", "subject", "detail")
+
+    async def rows() -> AsyncIterator[JsonDocument]:
+        before, sent = None, 0
+        of = visit.services, visit.actor, visit.connection_id
+        while sent < MOST_EXPORTED:
+            found = await audit.entries(*of, before=before, limit=500)
+            for each in found.entries:
+                yield audit_entry(each)
+            before, sent = found.next, sent + len(found.entries)
+            if before is None:
+                return
+
+    return await export(visit, ExportFormat(visit.part("format")), "audit", columns, rows())
+
+
 def differences(entry: AuditEntry) -> list[tuple[str, str, str]]:
     """Return what changed: name, value before, value after. A form sends every field;
     those that stayed are left out.
@@ -150,6 +171,8 @@ def others(entry: AuditEntry) -> str:
 
 
 def _text(value: JsonValue) -> str:
+    if isinstance(value, str) and _TIME.match(value):
+        return f"{datetime.fromisoformat(value).astimezone(UTC):%d %b %Y %H:%M} UTC".lstrip("0")
     if isinstance(value, list | tuple):
         return ", ".join(str(each) for each in value) or "none"
     if isinstance(value, bool):

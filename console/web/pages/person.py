@@ -10,7 +10,7 @@ from typing import Any
 
 from console.admin.errors import UnknownReference
 from console.admin.history import results
-from console.admin.people import entra_values, same_person, users
+from console.admin.people import entra_values, grounds, same_person, users
 from console.admin.people.entra_values import ComparedPerson
 from console.admin.people.same_person import PersonPair
 from console.admin.people.users import UserDetails
@@ -20,9 +20,9 @@ from console.admin.sessions import account_sessions
 from console.admin.sessions.account_sessions import UserSessions
 from console.documents.sessions import session_state
 from console.documents.values import plural
-from console.web.refusals import NO_SUCH_ACCOUNT, WebRefused, stale
+from console.web.refusals import NO_SUCH_ACCOUNT, UNREADABLE, WebRefused, stale
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
-from console.web.visit import Visit
+from console.web.visit import LONGEST_NUMBER, Visit
 from console.web.wording.explanations import (
     HOLDERS,
     KIND_WORDS,
@@ -34,6 +34,7 @@ from console.web.wording.explanations import (
     why,
 )
 from console.web.wording.words import actor
+from store.errors import VersionMoved
 from store.keys import utc_now
 from store.records import Action, DriftFinding, DriftKind, LogEntry, LogStatus, User
 
@@ -95,11 +96,13 @@ async def _page(visit: Visit, compared: ComparedPerson | None = None) -> WebPage
     log = await provisioning_log.log(*of, LogQuery(user=user.id, limit=SHOWN_ENTRIES))
     history = await results.list_for_user(*of, user.id) if visit.may("admin:history:read") else None
     differing = await cycles.ongoing_of(*of, {user.id, user.entra_object_id or user.id})
+    grounds_found = await grounds.show(*of, user.id)
     now = utc_now()
     ended = next((each for each in kept.receipts if each.period == user.period - 1), None)
     values = {
         "user": user,
         "groups": found.groups,
+        "grounds": grounds_found,
         "answer": _answer(user),
         "reason": _reason(user, differing),
         "differing": [(each, KIND_WORDS[each.kind.value], in_words(each)) for each in differing],
@@ -125,14 +128,16 @@ async def _page(visit: Visit, compared: ComparedPerson | None = None) -> WebPage
 async def protect(visit: Visit) -> WebAnswer:
     """Set or take away the mark `protected`, on the account as the person saw it."""
     of = visit.services, visit.actor, visit.connection_id
-    found = await users.show(*of, visit.part("user"))
-    wanted = visit.sent("protect") == "yes"
-    if visit.sent("version") != str(found.user.version):
-        last = next(iter(found.changes), None)
+    wanted, version = visit.sent("protect") == "yes", visit.sent("version")
+    if not (version.isdecimal() and len(version) <= LONGEST_NUMBER):
+        raise WebRefused(UNREADABLE)
+    try:
+        user = await users.mark(*of, visit.part("user"), is_protected=wanted, version=int(version))
+    except VersionMoved:
+        last = next(iter((await users.show(*of, visit.part("user"))).changes), None)
         what = f"{_DONE.get(last.action, 'Changed')} meanwhile" if last is not None else "The account changed"
-        raise WebRefused(stale(f"{what}. Nothing was changed by you."))
-    await users.mark(*of, found.user.id, is_protected=wanted)
-    return SeeOther(f"{visit.base}/users/{found.user.id}", "protected" if wanted else "unprotected")
+        raise WebRefused(stale(f"{what}. Nothing was changed by you.")) from None
+    return SeeOther(f"{visit.base}/users/{user.id}", "protected" if wanted else "unprotected")
 
 
 @routes.form(

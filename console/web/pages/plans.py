@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from console.admin import held_plans
+from console.admin import held_plans, runs
 from console.admin.errors import Noun, UnknownReference
+from console.admin.runs import RequestedRun
 from console.documents.reports import plan_rows, plan_status
 from console.documents.values import plural
+from console.web import live
+from console.web.exports import ExportFormat, export
 from console.web.refusals import PageRefusal, WebRefused, stale
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import LONGEST_NUMBER, Visit
 from store.records import DriftKind, HeldPlan, PlanStatus
+from worker.jobs.queue import JobId
+from worker.jobs.requests import NoWorkerRuns
 
 routes = WebRoutes()
 PLAN = f"{CONNECTION}/plans/{{plan}}"
@@ -22,6 +27,8 @@ SHOWN_ROWS = 200
 """More are found by a part of a name, or meant as the rest."""
 TYPED_ABOVE = 25
 """Above so many removals the number is typed."""
+SUBJECT = {"subject": "label", "subject_id": "local_id", "subject_type": "type"}
+"""What an export tells of the subject of a row."""
 WITHOUT_PROOF = frozenset({DriftKind.UNMATCHED_ACCOUNT, DriftKind.HOLDER_CHANGED})
 """Rows that a person selects: no answer of Entra proves that someone left."""
 
@@ -48,6 +55,7 @@ async def show(visit: Visit) -> WebAnswer:
     for row in rows:
         row["is_selected"] = row["state"] == "waits" and row["kind"] not in WITHOUT_PROOF
     is_held = plan.status is PlanStatus.HELD
+    run = await _applying(visit, plan)
     part = (visit.query("q") or "").casefold()
     shown = [row for row in rows if part in str(row["subject"]["label"]).casefold()][:SHOWN_ROWS]
     values = {
@@ -60,13 +68,42 @@ async def show(visit: Visit) -> WebAnswer:
         "waiting": waiting,
         "selected": sum(row["is_selected"] for row in shown),
         "is_held": is_held,
-        "may_resume": plan.status is PlanStatus.APPROVED and visit.may("admin:sync:approve"),
+        "run": run,
+        "progress": live.progress_words(run.running) if run and run.running else None,
+        "may_resume": plan.status is PlanStatus.APPROVED and run is None and visit.may("admin:sync:approve"),
         "may_decide": is_held and waiting > 0 and visit.may("admin:sync:approve"),
         "heading": _heading(rows, is_held=is_held),
         "numbers": _numbers(rows),
         "reasons": Counter(str(row.get("reason") or row["kind"]) for row in rows).most_common(),
     }
     return WebPage("plan.html", values)
+
+
+async def _applying(visit: Visit, plan: HeldPlan) -> RequestedRun | None:
+    """Return the run of a worker that applies the plan; None where none does now."""
+    if plan.job_id is None or plan.status is not PlanStatus.APPROVED:
+        return None
+    of = visit.services, visit.actor, visit.connection_id
+    try:
+        run = await runs.show(*of, runs.run_id(JobId(plan.job_id)))
+    except UnknownReference:  # it ended more than an hour ago
+        return None
+    return None if run.has_ended else run
+
+
+@routes.page("plans.export", f"{PLAN}/rows.{{format:csv|json}}", "admin:sync:read")
+async def export_rows(visit: Visit) -> WebAnswer:
+    """Export every row of a plan with its state, for a ticket or an auditor."""
+    columns = ("row", "state", "why", "action", "kind", "reason", "subject", "member", "subject_id")
+    plan = await _find(visit)
+
+    async def rows() -> AsyncIterator[Mapping[str, object]]:
+        for row in plan_rows(plan):
+            about: Any = row
+            told = {name: about["subject"].get(key) for name, key in SUBJECT.items()}
+            yield {**row, **told, "member": (about.get("member") or {}).get("label")}
+
+    return await export(visit, ExportFormat(visit.part("format")), f"plan-{plan.id}", columns, rows())
 
 
 @routes.form("plans.ask", f"{PLAN}/ask", "admin:sync:approve", calls="held_plans.show")
@@ -88,7 +125,7 @@ async def ask(visit: Visit) -> WebAnswer:
 
 
 @routes.form(
-    "plans.approve", f"{PLAN}/approve", "admin:sync:approve", calls="held_plans.approve", recent=True
+    "plans.approve", f"{PLAN}/approve", "admin:sync:approve", calls="held_plans.request_approval", recent=True
 )
 async def approve(visit: Visit) -> WebAnswer:
     """Apply the approved rows of exactly the plan that was looked at."""
@@ -101,8 +138,7 @@ async def approve(visit: Visit) -> WebAnswer:
                 "Go back, look at the number, and type it.",
             )
         )
-    await held_plans.approve(visit.services, visit.actor, plan.id, rows=_chosen(plan, rows))
-    return SeeOther(f"{visit.base}/plans/{plan.id}", "plan-approved")
+    return await _apply(visit, plan, _chosen(plan, rows))
 
 
 @routes.form("plans.reject", f"{PLAN}/reject", "admin:sync:approve", calls="held_plans.reject", recent=True)
@@ -114,14 +150,28 @@ async def reject(visit: Visit) -> WebAnswer:
     return SeeOther(f"{visit.base}/plans/{plan.id}", "plan-rejected")
 
 
-@routes.form("plans.resume", f"{PLAN}/resume", "admin:sync:approve", calls="held_plans.approve", recent=True)
+@routes.form(
+    "plans.resume", f"{PLAN}/resume", "admin:sync:approve", calls="held_plans.request_approval", recent=True
+)
 async def apply_again(visit: Visit) -> WebAnswer:
     """Apply what was approved before, and broke off."""
     plan = await _find(visit)
     if visit.sent("checksum") != plan.checksum or plan.status is not PlanStatus.APPROVED:
         raise WebRefused(stale("The plan is not as you saw it. Nothing was done."))
-    await held_plans.approve(visit.services, visit.actor, plan.id)
-    return SeeOther(f"{visit.base}/plans/{plan.id}", "plan-approved")
+    return await _apply(visit, plan)
+
+
+async def _apply(visit: Visit, plan: HeldPlan, rows: Collection[int] = ()) -> SeeOther:
+    """Ask a worker, and go where it is watched; where none runs, do it in this
+    process.
+    """
+    of = visit.services, visit.actor, plan.id
+    try:
+        run = await held_plans.request_approval(*of, rows=rows)
+    except NoWorkerRuns:
+        await held_plans.approve(*of, rows=rows)
+        return SeeOther(f"{visit.base}/plans/{plan.id}", "plan-approved")
+    return SeeOther(f"{visit.base}/runs/{run.id}")
 
 
 async def _selected(visit: Visit) -> tuple[HeldPlan, frozenset[int]]:

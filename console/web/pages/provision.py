@@ -95,6 +95,7 @@ def _page(
         "wanted": wanted,
         "most": MOST,
         "summary": summary,
+        "name_of": name_of,
         "would": _deed(reports),
     }
     return WebPage("provision.html", values, status)
@@ -110,6 +111,13 @@ def summary(report: OnDemandReport) -> str:
     return f"It {_DONE[report.result]}."
 
 
+def name_of(report: OnDemandReport) -> str | None:
+    """Return the name that Entra has for the subject; None where it knows none."""
+    found = next((step.data for step in report.steps if step.name == "find"), {})
+    names = (found.get("userPrincipalName"), found.get("displayName"))
+    return next((name for name in names if isinstance(name, str)), None)
+
+
 def _deed(reports: Sequence[OnDemandReport]) -> str | None:
     """Return the words of the button that does what a dry run showed."""
     wanted = [report for report in reports if report.would in _DEEDS]
@@ -118,5 +126,5 @@ def _deed(reports: Sequence[OnDemandReport]) -> str | None:
     [first, *others] = wanted
     if not others:
         assert first.would is not None
-        return f"{_DEEDS[first.would][0]} {first.subject[:60]}"
+        return f"{_DEEDS[first.would][0]} {(name_of(first) or first.subject)[:60]}"
     return f"provision {plural(len(wanted), 'person', 'people')}"

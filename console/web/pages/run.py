@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from console.admin import runs
 from console.admin.runs import RequestedRun
 from console.documents import reports as documents
+from console.documents.values import plural
 from console.web import live
 from console.web.pages.provision import result_page
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
@@ -15,6 +17,12 @@ from worker.jobs.queue import JobKind
 from worker.on_demand.report import OnDemandReport
 
 routes = WebRoutes()
+WHAT = {
+    JobKind.CYCLE: "The cycle",
+    JobKind.ON_DEMAND: "The provisioning",
+    JobKind.PLAN: "Applying the plan",
+}
+DONE = {"disable": "disabled", "delete": "deleted", "remove_member": "memberships removed"}
 RUN = f"{CONNECTION}/runs/{{run}}"
 
 
@@ -30,7 +38,7 @@ async def show(visit: Visit) -> WebAnswer:
         "run": run,
         "heading": _heading(run, document),
         "document": report,
-        "facts": _facts(report),
+        "facts": _of_plan(report) if run.kind is JobKind.PLAN else _facts(report),
         "error": document["error"],
         "remedy": document["remedy"],
         **_progress(run),
@@ -59,19 +67,35 @@ def _progress(run: RequestedRun) -> dict[str, Any]:
 
 
 def _heading(run: RequestedRun, document: dict[str, Any]) -> str:
-    what = "cycle" if run.kind is JobKind.CYCLE else "provisioning"
+    what = WHAT[run.kind]
     if not run.has_ended:
-        return f"The {what} is under way"
-    return f"The {what} did not come to its end" if document["error"] else f"The {what} is done"
+        return f"{what} is under way"
+    return f"{what} did not come to its end" if document["error"] else f"{what} is done"
+
+
+def _of_plan(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the numbers of a plan that was applied."""
+    if not report:
+        return []
+    done = {DONE.get(action, action): number for action, number in report["applied"].items()}
+    shown = [("Applied", _counted(done))]
+    if report["left_alone"]:
+        shown.append(("Left as it is", f"{plural(report['left_alone'], 'row')}: the plan says why"))
+    if report["waiting"]:
+        shown.append(("Goes on waiting", plural(report["waiting"], "row")))
+    return shown
+
+
+def _counted(parts: Mapping[str, int]) -> str:
+    words = ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in parts.items() if number)
+    return words or "none"
 
 
 def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the numbers of a cycle's report."""
     shown = []
     for label, name in (("Read in Entra", "counts"), ("Differences", "drift"), ("Applied", "applied")):
-        parts = report.get(name) or {}
-        words = ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in parts.items() if number)
-        shown.append((label, words or "none"))
+        shown.append((label, _counted(report.get(name) or {})))
     if report.get("held_plan"):
         shown.append(("Held", str(report["held_plan"]["reason"])))
     return [*shown, ("Took", f"{report.get('duration_s', 0):.1f} s")] if report else []

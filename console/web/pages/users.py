@@ -12,7 +12,7 @@ from console.web.exports import ExportFormat, export
 from console.web.routes import CONNECTION, WebAnswer, WebPage, WebRoutes
 from console.web.visit import PAGE, Visit, read_cursor, write_cursor
 from console.web.wording.explanations import ORIGINS, since, why
-from store.directory.browsing import MOST_COUNTED, UserSort
+from store.directory.browsing import MOST_COUNTED, MOST_FOUND, UserSort
 from store.directory.listing import UserFilter
 from store.records import User
 
@@ -39,6 +39,7 @@ async def list_users(visit: Visit) -> WebAnswer:
         sort=sort,
         after=read_cursor(visit.query("after")),
         limit=PAGE,
+        anywhere=visit.query("anywhere") is not None or None,
     )
     values = {
         "found": found,
@@ -50,6 +51,7 @@ async def list_users(visit: Visit) -> WebAnswer:
         "why": why,
         "since": since,
         "origins": ORIGINS,
+        "most": MOST_FOUND,
         "is_filtered": state is not UserListState.ALL or visit.query("q") is not None,
     }
     return WebPage("users.html", values)
@@ -71,7 +73,7 @@ async def _every(visit: Visit, wanted: UserFilter) -> AsyncIterator[User]:
     after = None
     while True:
         found = await users.browse(
-            visit.services, visit.actor, visit.connection_id, wanted, after=after, limit=500
+            visit.services, visit.actor, visit.connection_id, wanted, after=after, limit=500, whole=True
         )
         for user in found.page.items:
             yield user

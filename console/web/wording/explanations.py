@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from store.records import DriftFinding, HolderBasis, LogStatus, Origin, Step, User
+from store.records import DriftFinding, DriftKind, HolderBasis, LogStatus, Origin, Step, User
 
 KIND_WORDS: Mapping[str, str] = {
     "missed_deprovision": "Left in Entra, still active here",
@@ -21,7 +21,7 @@ KIND_WORDS: Mapping[str, str] = {
     "group_missing": "Assigned in Entra, not here",
     "group_extra": "Here, not assigned in Entra",
     "local_account": "An account that Entra does not know",
-    "unmatched_account": "Came by push; no user in Entra answers to it",
+    "unmatched_account": "Came by push; no user in Entra was found for it",
     "holder_changed": "The account stands for another person now",
     "shared_anchor": "Two accounts claim one person",
     "anchor_broken": "What links the account to Entra does not hold any more",
@@ -118,7 +118,8 @@ def in_words(finding: DriftFinding) -> str:
     if answer["soft_deleted_at"]:
         return "In Entra's recycle bin"
     if not answer["user_found"]:
-        return "Does not exist in Entra"
+        is_search = finding.kind is DriftKind.UNMATCHED_ACCOUNT  # proves nothing (identity.md, W9)
+        return "No one in Entra was found for it" if is_search else "Does not exist in Entra"
     if answer["account_enabled"] is False:
         return "The account is disabled in Entra"
     is_assigned = answer["assigned_directly"] or answer["assigned_by_group"]

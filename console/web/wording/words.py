@@ -160,6 +160,8 @@ _USER = re.compile(r"user [0-9a-f-]{36}")
 
 def actor(label: str | None) -> str:
     """Return an actor of the logs as people read it: `web:olga` is olga, console."""
+    if _USER.fullmatch(label or ""):
+        return f"admin {(label or '')[-8:]}"
     face, colon, who = (label or "").partition(":")
     if not colon or face not in FACES:
         return label or ""

@@ -424,7 +424,7 @@ def _create_plans() -> None:
         *_required(Document, "body"),
         *_required(UtcDateTime, "created_at", "expires_at"),
         *_optional(UtcDateTime, "decided_at"),
-        *_optional(sa.String, "decided_by"),
+        *_optional(sa.String, "decided_by", "job_id"),
         _of_connection("plans"),
         sa.PrimaryKeyConstraint("id", name="pk_plans"),
     )

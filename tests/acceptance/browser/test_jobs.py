@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Error, expect
 
 from tests.builders.chromium import OpenedPage, console_context
 from tests.builders.console_scene import ConsoleScene
@@ -98,3 +100,31 @@ async def test_closing_a_token_that_was_not_copied_asks_once(scene: ConsoleScene
     await close.click()
     await expect(page).to_have_url(f"{scene.url}/connections/{scene.many.id}/tokens")
     assert opened.said == []
+
+
+async def test_the_back_button_shows_how_things_stand_and_does_nothing_twice(
+    scene: ConsoleScene, opened: OpenedPage
+) -> None:
+    """Issue 12, Security in the browser: "back button is harmless"."""
+    page = opened.page
+    person = f"{scene.url}/connections/{scene.many.id}/users/{scene.known['hostile']}"
+    await opened.open(person)
+    await page.get_by_role("button", name="Protect", exact=True).click()
+    await expect(page.get_by_role("status")).to_contain_text("is protected")
+    await page.go_back()
+    await expect(page.get_by_role("button", name="Stop protecting")).to_be_visible()
+    await page.get_by_role("button", name="Stop protecting").click()
+    await expect(page.get_by_role("button", name="Protect", exact=True)).to_be_visible()
+
+    await opened.open(f"{scene.url}/connections/{scene.many.id}/tokens/new")
+    await page.get_by_label("Key Name").fill("went back")
+    await page.get_by_role("button", name="Generate Token").click()
+    secret = await page.get_by_label("Token", exact=True).input_value()
+    await opened.open(f"{scene.url}/connections/{scene.many.id}/tokens")
+    made = page.get_by_role("row").filter(has_text="went back")
+    await expect(made).to_have_count(1)
+    with suppress(Error):  # the browser asks before it would send the form again: nobody answers
+        await page.go_back()
+    assert secret not in await page.content()
+    await page.goto(f"{scene.url}/connections/{scene.many.id}/tokens")
+    await expect(made).to_have_count(1)

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PATIENCE_MS = 30_000
 """For what a worker does: it ends a wait, it is no measure."""
+APPLIED = "Applying the plan is done"
 
 
 @dataclass
@@ -120,6 +121,38 @@ async def test_sync_now_shows_how_far_the_worker_is_and_is_found_again(
     await expect(page.get_by_text("Read in Entra")).to_be_visible()
 
 
+async def test_applying_a_plan_is_watched_left_and_found_again_at_the_plan(
+    company: Company, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 12: long work "can be left and found again"; the request that approves does not wait for it."""
+    leavers = await company.lose(8)
+    graph, go_on = company.scene.simulator.simulation.graph, asyncio.Event()
+    answer = graph.answer
+
+    async def hold_back(request: GraphRequest) -> GraphResponse:
+        await go_on.wait()
+        return await answer(request)
+
+    monkeypatch.setattr(graph, "answer", hold_back)
+    try:
+        await page.goto(f"{company.base}/plans")
+        await page.locator("tbody tr").filter(has_text="held").get_by_role("link").click()
+        plan = page.url
+        await page.get_by_role("button", name="Approve the selected rows").click()
+        await page.get_by_role("button", name="Approve 8 rows").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Applying the plan is under way")
+        asked = page.locator("[data-stream]").get_by_text("Asking Entra once more")
+        await expect(asked).to_be_visible(timeout=PATIENCE_MS)
+        await page.goto(plan)
+        await expect(page.get_by_role("region", name="Applying")).to_contain_text("Asking Entra once more")
+        assert set(leavers) <= await company.scene.pull.active()
+    finally:
+        go_on.set()
+    await expect(page.get_by_role("region", name="Applying")).to_have_count(0, timeout=PATIENCE_MS)
+    await expect(page.locator("tbody tr").filter(has_text="applied")).to_have_count(8)
+    assert not set(leavers) & await company.scene.pull.active()
+
+
 async def test_the_main_job_is_done_by_keyboard_alone(company: Company, page: Page) -> None:
     """issue 12: "Keyboard-only run of the main job": sign in at Entra, who left, why, sync now, approve."""
     scene, pull = company.scene, company.scene.pull
@@ -164,7 +197,7 @@ async def test_the_main_job_is_done_by_keyboard_alone(company: Company, page: Pa
     await expect(page.get_by_role("heading", level=1)).to_have_text("8 people would lose access")
     assert leavers[0] in await pull.active()
     await press(page, "Approve 8 rows")
-    await expect(page.get_by_role("status")).to_contain_text("applied", timeout=PATIENCE_MS)
+    await expect(page.get_by_role("heading", level=1)).to_have_text(APPLIED, timeout=PATIENCE_MS)
     assert not set(leavers) & await pull.active()
 
 
@@ -183,7 +216,9 @@ async def test_a_held_plan_is_decided_row_by_row(company: Company, page: Page) -
     for each in leavers[:2]:
         await expect(page.get_by_text(labels[each])).to_be_visible()
     await page.get_by_role("button", name="Approve 2 rows").click()
-    await expect(page.get_by_role("status")).to_contain_text("applied", timeout=PATIENCE_MS)
+    await expect(page.get_by_role("heading", level=1)).to_have_text(APPLIED, timeout=PATIENCE_MS)
+    await page.get_by_role("link", name="The plan, row by row").click()
+    await expect(page.locator("tbody tr").filter(has_text=labels[leavers[0]])).to_contain_text("applied")
     assert set(leavers) & await pull.active() == set(leavers[2:])
 
     await page.goto(f"{company.base}/plans")
@@ -246,6 +281,6 @@ async def test_without_javascript_every_form_of_the_main_job_works(company: Comp
     await page.locator("tbody a.row").first.click()
     await page.get_by_role("button", name="Approve the selected rows").click()
     await page.get_by_role("button", name="Approve 8 rows").click()
-    await expect(page.get_by_role("status")).to_contain_text("applied", timeout=PATIENCE_MS)
+    await expect(page.get_by_role("heading", level=1)).to_have_text(APPLIED, timeout=PATIENCE_MS)
     assert not set(leavers) & await company.scene.pull.active()
     await context.close()

@@ -21,7 +21,7 @@ from store.access.records import LinkKind
 from store.access.setup_steps import SetupStepTrace
 from store.database import Database
 from store.directory import assessment_results, sessions
-from store.directory.browsing import SortedPage
+from store.directory.browsing import FoundNames, SortedPage
 from store.directory.joined_holders import Holder
 from store.directory.listing import DirectoryPage, UserFilter
 from store.directory.sign_ins import PendingSignIn
@@ -82,7 +82,7 @@ from store.records.drift import ConflictKind, PushConflict
 from store.search.criteria import SearchQuery
 from store.search.query import SearchPage
 from store.sync import cycles, delta_links, entitled_lists, held_plans, leases, push_conflicts
-from store.sync.decided_rows import DecidedRows
+from store.sync.guard_memory import DecidedRows
 from store.sync.report_writes import PreviousReport
 from store.tenancy import api_tokens, connections, mappings, tenants
 from store.tenancy.deletion import ConnectionCounts
@@ -160,6 +160,7 @@ EXEMPT = {
     "tenancy.connections.find": FINDS_THE_TENANT,
     "tenancy.connections.find_by_id": FINDS_THE_TENANT,
     "tenancy.connections.list_all": FOR_THE_OPERATOR,
+    "tenancy.connections.schedule_all": FOR_THE_OPERATOR,
     "tenancy.credential_expiry.count_warnings": FOR_THE_OPERATOR,
     "integration.idempotency_keys.claim": OF_A_TOKEN,
     "integration.idempotency_keys.find": OF_A_TOKEN,
@@ -186,6 +187,7 @@ GIVES_ITS_OWN = {
     "integration.webhook_endpoints.create": "makes an endpoint of the caller's",
     "access.operators.create": "makes an operator of the caller's",
     "access.links.create": "makes a link of the caller's",
+    "sync.holder_notes.is_note_current": "compares with the caller's own cycles",
 }
 
 OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys, tables.event_retention)
@@ -204,10 +206,15 @@ OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "integration.event_streams.set_status": {"state": WebhookState.PAUSED},
     "tenancy.mappings.add": {"mapping": {"userName": "mail"}, "origin": MappingOrigin.SET},
     "directory.browsing.sorted_users": {"wanted": UserFilter(), "after": None},
+    "tenancy.connections.change": {"values": {"people": 1}},
+    "sync.held_plans.note_job": {"job_id": "plan:connection:1"},
+    "sync.delta_links.is_assigned": {"principal_id": "11111111-0000-4000-8000-000000000000"},
+    "directory.browsing.find_names": {"wanted": UserFilter()},
     "tenancy.deletion.next_active": {"limit": 5},
     "tenancy.deletion.next_of_entra": {"limit": 5},
     "search.query.members": {"after": None, "limit": 10},
-    "sync.decided_rows.end_rows": {"due": frozenset(), "left_alone": frozenset()},
+    "sync.guard_memory.end_rows": {"due": frozenset(), "left_alone": frozenset()},
+    "sync.delta_links.put_all": {"links": {"users": "link"}},
     "sync.push_conflicts.settle": {"looked_at": [CONFLICT], "standing": []},
     "sync.held_plans.decide": {"status": PlanStatus.APPROVED},
     "lifecycle.perform.perform_within": {"commands": ()},
@@ -385,6 +392,8 @@ def _is_nothing(given: Any) -> bool:
         return given == ConnectionCounts(0, 0, 0, 0, 0, 0)
     if isinstance(given, DirectoryPage | SortedPage):
         return not given.items
+    if isinstance(given, FoundNames):
+        return not given.seqs
     if isinstance(given, provisioning_log.LogPage):
         return not given.entries
     if isinstance(given, RankedPage):

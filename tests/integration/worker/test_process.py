@@ -28,6 +28,7 @@ from worker.errors import Terminal
 from worker.jobs import dispatch, retention
 from worker.jobs.queue import Job, JobKind
 from worker.jobs.runner import Runner
+from worker.locks.hold import LeaseSettings
 from worker.locks.lease import for_a_command
 from worker.on_demand.report import OnDemandResult
 from worker.process import working
@@ -81,6 +82,24 @@ async def test_a_slot_that_a_later_cycle_has_overtaken_is_left_out(pull: Pull) -
     runner = Runner(pull.services, for_a_command(pull.services.settings))
     stale = Job(JobKind.CYCLE, pull.connection.id, "20200101T000000Z", is_scheduled=True)
     assert await runner.run(stale, asyncio.Event()) == {"skipped": "a later cycle has run already"}
+
+
+async def test_a_cycle_whose_lease_ran_out_is_made_due_again(pull: Pull) -> None:
+    """A slow machine lost its lease and no other took it: the leaver does not wait for the next slot."""
+    await pull.cycle()
+    leaver = min(await pull.active())
+    pull.lose(leaver, "disabled")
+    await pull.postpone()
+    runs_out_at_once = LeaseSettings("worker:slow", duration_s=0)
+    scheduled = Job(JobKind.CYCLE, pull.connection.id, "99990101T000000Z", is_scheduled=True)
+
+    result = await Runner(pull.services, runs_out_at_once).run(scheduled, asyncio.Event())
+
+    assert "lease" in str(result["error"])
+    await pull.reload()
+    assert pull.connection.next_due_at is not None
+    assert pull.connection.next_due_at <= pull.services.clock()
+    assert leaver in await pull.active(), "nothing is removed under a lease that ran out"
 
 
 async def test_without_a_worker_the_caller_runs_the_cycle(pull: Pull) -> None:

@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from scim.errors import TooManySearches, refusal_of
+from scim.errors import TooManyLargeRequests, refusal_of
 from scim.limits import ScimLimits
 from scim.schema.definitions import user_shape
 from scim.schema.filters import read_filter
 from scim.shared_load import SharedLoad
 from store.search.criteria import SearchQuery, comparisons, reads_every_row
 
-LIMITS = ScimLimits(max_searches=2, max_logged_refusals=3)
+LIMITS = ScimLimits(max_large_requests=2, max_logged_refusals=3)
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_a_search_counts_by_its_comparisons() -> None:
     assert comparisons(query) == 3
 
 
-async def test_searches_of_one_tenant_wait_for_each_other_and_not_for_another_tenant() -> None:
+async def test_large_requests_of_one_tenant_wait_for_each_other_and_not_for_another_tenant() -> None:
     load, running, most = SharedLoad(), 0, 0
     release = asyncio.Event()
 
     async def search(tenant: str) -> None:
         nonlocal running, most
-        async with load.search(tenant, LIMITS):
+        async with load.large_request(tenant, LIMITS):
             running += 1
             most = max(most, running)
             await release.wait()
@@ -61,11 +61,11 @@ async def test_searches_of_one_tenant_wait_for_each_other_and_not_for_another_te
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert running == 3
-    with pytest.raises(TooManySearches, match="LEAVER_SCIM_MAX_SEARCHES") as caught:
+    with pytest.raises(TooManyLargeRequests, match="LEAVER_SCIM_MAX_LARGE_REQUESTS") as caught:
         await search("contoso")
     refusal = refusal_of(caught.value)
     assert (refusal.status, refusal.headers) == (429, {"Retry-After": "2"})
-    assert "LEAVER_SCIM_MAX_SEARCHES" in refusal.body["detail"]
+    assert "LEAVER_SCIM_MAX_LARGE_REQUESTS" in refusal.body["detail"]
     release.set()
     await asyncio.gather(*tasks)
     assert most == 3
@@ -86,7 +86,7 @@ async def test_large_bodies_of_one_tenant_are_taken_one_after_another() -> None:
     ended: list[str] = []
 
     async def take(tenant: str, body: bytes, name: str) -> None:
-        async with load.large_body(tenant, body):
+        async with load.large_body(tenant, ScimLimits(), body):
             await asyncio.sleep(0.01)
             ended.append(name)
 
@@ -97,3 +97,53 @@ async def test_large_bodies_of_one_tenant_are_taken_one_after_another() -> None:
         take("b", b" " * 100_000, "b"),
     )
     assert (ended[0], ended[-1], set(ended[1:3])) == ("first", "second", {"small", "b"})
+
+
+async def test_a_part_of_a_large_request_does_not_wait_for_itself() -> None:
+    """A body of 40 kB may ask for a search, whose page is large."""
+    load = SharedLoad()
+    async with (
+        load.large_body("a", ScimLimits(), b" " * 40_000),
+        load.large_page("a", ScimLimits(), 1_000),
+        load.large_request("a", ScimLimits()),
+    ):
+        pass
+    assert load._turns == {}
+
+
+@pytest.mark.parametrize(
+    ("took_s", "others_ago_s", "pause_s"),
+    [(0.05, 0.2, 0.45), (3.0, 0.2, 0.5), (0.004, 0.2, 0), (0.05, None, 0), (0.05, 5.0, 0)],
+)
+async def test_between_large_requests_there_is_a_pause_while_others_are_served(
+    took_s: float, others_ago_s: float | None, pause_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 10: a request holds the one writer for as long as it takes; others get nine times as long."""
+    now, load, waits = 100.0, SharedLoad(clock=lambda: now), []
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_later", lambda delay_s, *_: waits.append(delay_s))
+    if others_ago_s is not None:
+        load.note_request("b")
+        now += others_ago_s
+    load.note_request("a")
+    async with load.large_request("a", LIMITS):
+        now += took_s
+        load.note_request("a")
+    assert waits == ([] if not pause_s else [pytest.approx(pause_s)])
+    assert bool(load._turns) is bool(pause_s)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_free"),
+    [(b'{"op":1}' * 40, True), (b'{"op":1}' * 41, False), (b" " * 32_768, False)],
+)
+async def test_a_patch_of_all_that_entra_maps_has_its_turn_without_a_pause(
+    body: bytes, is_free: bool
+) -> None:
+    """App Gallery requirements: 25 requests a second, also while other customers are served."""
+    now = 100.0
+    load = SharedLoad(clock=lambda: now)
+    load.note_request("b")
+    async with load.large_body("a", LIMITS, body):
+        now += 0.05
+    assert (load._turns == {}) is is_free

@@ -46,6 +46,12 @@ class Credential:
     managed_identity: str | None = None
     """`system`, or the client id of a user-assigned one: its token is the assertion."""
 
+    @property
+    def is_of_this_machine(self) -> bool:
+        """Return whether it is a file or the identity of the machine of Leaver."""
+        files = self.secret_file, self.certificate_file, self.federated_token_file
+        return any((*files, self.managed_identity))
+
     def __post_init__(self) -> None:
         kinds = (
             *(self.secret, self.secret_file, self.certificate_pem, self.certificate_file),

@@ -13,13 +13,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
 from worker.graph.auth import clouds
 from worker.graph.auth.credentials import Credential
+from worker.graph.auth.kept_tokens import HeldToken, KeptTokens, key_of
 from worker.graph.errors import (
     ConnectionFault,
     CredentialExpired,
@@ -40,6 +41,9 @@ from worker.graph.network import (
     unreachable,
 )
 
+if TYPE_CHECKING:
+    import httpx
+
 _TIMEOUT_S = 30.0
 """Timeout to connect and between two pieces of an answer.
 
@@ -52,13 +56,6 @@ _EARLY_S = 300.0
 _LONGEST_HOLD_S = 3600.0
 _NONSENSE = (ValueError, KeyError, TypeError, AttributeError)
 """Errors of msal where the answer is neither OpenID metadata nor a token."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    token: str
-    fresh_until: float
-    """By the monotonic clock: the wall clock may jump."""
 
 
 class TokenSource:
@@ -75,10 +72,12 @@ class TokenSource:
         credential: Credential,
         scope: str,
         answer_within_s: float = _TIMEOUT_S,
+        kept: KeptTokens | None = None,
     ) -> None:
         """Build a source.
 
-        `answer_within_s` limits each whole answer of the login endpoint.
+        `answer_within_s` limits each whole answer of the login endpoint. A token of
+        `kept` is used, and a new one kept there.
         """
         self._http = LoginHttp(login_url, answer_within_s)
         self._authority = f"{self._http.authority_for_msal}/{entra_tenant_id}"
@@ -86,7 +85,10 @@ class TokenSource:
         self._credential = credential
         self._scope = scope
         self._lock = asyncio.Lock()
-        self._held = _Held("", 0.0)
+        self._kept = kept
+        self._key = key_of(self._authority, client_id, scope, credential.to_text()) if kept else b""
+        self._held = (kept and kept.find(self._key)) or HeldToken("", 0.0)
+        self._is_of_earlier = bool(self._held.token)
 
     async def token(self, *, renew: bool = False) -> str:
         """Return a valid access token.
@@ -98,16 +100,29 @@ class TokenSource:
         async with self._lock:
             if renew or time.monotonic() >= self._held.fresh_until:
                 self._held = await asyncio.to_thread(self._acquire)
+                self._is_of_earlier = False
+                if self._kept is not None:
+                    self._kept.keep(self._key, self._held)
             return self._held.token
 
     async def roles(self) -> frozenset[str]:
         """Return the permissions in the current token (its `roles` claim)."""
         return roles_of(await self.token())
 
+    def renew_if_kept(self) -> None:
+        """Let the next request take a new token if this one is of an earlier client."""
+        if self._is_of_earlier:
+            self._held = HeldToken("", 0.0)
+
+    def forget(self) -> None:
+        """Keep no token for later clients."""
+        if self._kept is not None:
+            self._kept.drop(self._key)
+
     def close(self) -> None:
         self._http.close()
 
-    def _acquire(self) -> _Held:
+    def _acquire(self) -> HeldToken:
         """Ask Entra for a token with a new msal application each time.
 
         A credential in a file is read at each use. msal repeats a refusal from its
@@ -123,7 +138,8 @@ class TokenSource:
             raise _no_login_endpoint() from error
         if isinstance(token, str):
             lifetime_s = min(float(answer.get("expires_in", 0)), _LONGEST_HOLD_S)
-            return _Held(token, time.monotonic() + lifetime_s - _EARLY_S)
+            now = time.monotonic()
+            return HeldToken(token, now + lifetime_s - _EARLY_S, now)
         raise token_refused(400, msgspec.json.encode(answer))
 
     def _application(self, credential: Credential) -> Any:
@@ -196,8 +212,6 @@ class LoginHttp:
     """
 
     def __init__(self, login_url: str, answer_within_s: float) -> None:
-        import httpx
-
         try:
             origin = HttpOrigin.of(login_url)
         except ValueError as error:
@@ -214,13 +228,7 @@ class LoginHttp:
         self.authority_for_msal = self.origin_for_msal + urlsplit(login_url).path.rstrip("/")
         self._answer_within_s = answer_within_s
         self._proxy = proxy_to(origin)
-        self._client = httpx.Client(
-            timeout=min(_TIMEOUT_S, answer_within_s),
-            verify=tls_context(),
-            proxy=self._proxy.url if self._proxy else None,
-            trust_env=False,  # the rule of `worker.graph.network` holds for login and Graph
-        )
-        self._faults = (httpx.HTTPError, OSError)
+        self._client: httpx.Client | None = None
 
     def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> _LoginAnswer:
         answer = self._request("GET", url, params=params, headers=headers)
@@ -241,15 +249,31 @@ class LoginHttp:
         return answer
 
     def close(self) -> None:
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
+
+    def _opened(self) -> httpx.Client:
+        """Return the client, opened at its first use: with a kept token it has none."""
+        if self._client is None:
+            import httpx
+
+            self._client = httpx.Client(
+                timeout=min(_TIMEOUT_S, self._answer_within_s),
+                verify=tls_context(),
+                proxy=self._proxy.url if self._proxy else None,
+                trust_env=False,  # the rule of `worker.graph.network` holds for login and Graph
+            )
+        return self._client
 
     def _request(self, method: str, url: str, **options: Any) -> _LoginAnswer:
+        import httpx
+
         if url.startswith(self.origin_for_msal):
             url = self._origin + url.removeprefix(self.origin_for_msal)
         try:
-            with self._client.stream(method, url, **options) as answer:
+            with self._opened().stream(method, url, **options) as answer:
                 body = self._whole(answer.iter_bytes(), time.monotonic() + self._answer_within_s)
-        except self._faults as error:
+        except (httpx.HTTPError, OSError) as error:
             if lasting := lasting_fault(error, self.origin, self._proxy):
                 raise lasting from error
             found = unreachable(error, self.origin, self._proxy)

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from store.records import Connection
-from worker.graph import models
+from worker.graph import batches
 from worker.graph.auth import clouds
 from worker.graph.auth.credentials import Credential
+from worker.graph.auth.kept_tokens import KeptTokens
 from worker.graph.auth.tokens import TokenSource
 from worker.graph.errors import (
     ConnectionUnusable,
@@ -26,14 +27,15 @@ from worker.graph.errors import (
     GraphResponse,
     GraphTryAgain,
     MalformedAnswer,
+    NotFound,
     ServiceFault,
     Throttled,
     error_from_answer,
 )
+from worker.graph.graph_query import GraphQuery
 from worker.graph.http.retry import RetryPolicy, with_retry
 from worker.graph.http.throttle import Priority, Throttle, throttle_for
 from worker.graph.network import HttpOrigin
-from worker.graph.queries import GraphQuery
 
 if TYPE_CHECKING:
     from msgraph.graph_service_client import GraphServiceClient
@@ -131,6 +133,10 @@ class GraphClient:
                 break
         return [answers[str(number)] for number in range(len(queries))]
 
+    def renew_permissions(self) -> None:
+        """Read on with the permissions of now, if the token is of an earlier client."""
+        self._tokens.renew_if_kept()
+
     def prioritize(self) -> None:
         """Send further requests before scheduled work on the same tenant.
 
@@ -165,8 +171,8 @@ class GraphClient:
             return await self._transport.send(query, self._priority)
 
     async def _attempt_batch(self, queries: dict[str, GraphQuery]) -> dict[str, bytes | GraphError]:
-        body = await self._attempt(self._batch_query(queries))
-        items = {item.id: item for item in decoded(models.decode_batch, body, "$batch").responses}
+        body = await self._whole_batch(queries)
+        items = {item.id: item for item in decoded(batches.decode_batch, body, "$batch").responses}
         answers = {number: _item_answer(items.get(number), query) for number, query in queries.items()}
         for item in items.values():
             self._throttle.note_fill(item.headers_in_lower_case)
@@ -175,16 +181,27 @@ class GraphClient:
             self._throttle.note_throttled(max(error.retry_after_s or 0.0 for error in throttled))
         return answers
 
+    async def _whole_batch(self, queries: dict[str, GraphQuery]) -> bytes:
+        """Return the body of a batch answer. Raises `GraphError`, never `NotFound`.
+
+        A 404 for the batch itself says nothing of the objects that were asked for: read
+        as each item's answer, it would prove that none of them exists.
+        """
+        try:
+            return await self._attempt(self._batch_query(queries))
+        except NotFound as error:
+            raise ServiceFault(f"Graph did not take a batch of reads ({error.said}).") from error
+
     def _batch_query(self, queries: dict[str, GraphQuery]) -> GraphQuery:
         base_url = self._transport.base_url
         items = [
-            models.BatchRequest(number, query.url.removeprefix(base_url), query.headers)
+            batches.BatchRequest(number, query.url.removeprefix(base_url), query.headers)
             for number, query in queries.items()
         ]
         permission = next(iter(queries.values())).permission
         units = sum(query.units for query in queries.values())
         return GraphQuery(
-            f"{base_url}/$batch", "$batch", permission, body=models.encode_batch(items), units=units
+            f"{base_url}/$batch", "$batch", permission, body=batches.encode_batch(items), units=units
         )
 
     async def _with_retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -214,7 +231,7 @@ def decoded(decode: Decode[T], body: bytes, name: str) -> T:
         raise MalformedAnswer(f"Graph's answer for {name} is not what was asked for: {error}.") from error
 
 
-def _item_answer(item: models.BatchItem | None, query: GraphQuery) -> bytes | GraphError:
+def _item_answer(item: batches.BatchItem | None, query: GraphQuery) -> bytes | GraphError:
     if item is None:
         return ServiceFault(f"Graph left {query.name} out of its batch answer.")
     body = bytes(item.body)
@@ -227,22 +244,28 @@ def _item_answer(item: models.BatchItem | None, query: GraphQuery) -> bytes | Gr
 
 @asynccontextmanager
 async def open_graph(
-    connection: Connection, credential: Credential, policy: RetryPolicy | None = None
+    connection: Connection,
+    credential: Credential,
+    policy: RetryPolicy | None = None,
+    kept: KeptTokens | None = None,
 ) -> AsyncIterator[GraphClient]:
     """Open Graph for one connection; no request is sent yet.
 
-    Raises `ConnectionUnusable`. Tokens live as long as the client: a new cycle gets a
-    new token, and with it the present permissions.
+    Raises `ConnectionUnusable`. Without `kept` tokens live as long as the client: a new
+    client gets a new token, and with it the present permissions.
     """
     policy = policy or RetryPolicy()
     origin = _graph_origin(connection)
-    tokens = _token_source(connection, credential, origin, policy.answer_within_s)
+    tokens = _token_source(connection, credential, origin, policy.answer_within_s, kept)
     throttle = throttle_for(origin, connection.entra_tenant_id or "")
     from worker.graph.http.transport import Transport
 
     transport = Transport(_base_url(connection.graph_url), origin, tokens, policy.answer_within_s)
     try:
         yield GraphClient(transport, tokens, origin, throttle, policy)
+    except BaseException:
+        tokens.forget()
+        raise
     finally:
         await transport.close()
         tokens.close()
@@ -267,7 +290,11 @@ API_VERSION = "v1.0"
 
 
 def _token_source(
-    connection: Connection, credential: Credential, origin: HttpOrigin, answer_within_s: float
+    connection: Connection,
+    credential: Credential,
+    origin: HttpOrigin,
+    answer_within_s: float,
+    kept: KeptTokens | None,
 ) -> TokenSource:
     if not connection.entra_tenant_id or not connection.client_id:
         raise _unusable(connection, "its Entra tenant id or client id is not set")
@@ -278,6 +305,7 @@ def _token_source(
         credential,
         f"{origin}/.default",
         answer_within_s,
+        kept,
     )
 
 

@@ -14,6 +14,7 @@ import string
 import uuid
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from yarl import URL
 
 from worker.graph.auth.tokens import TokenSource
 from worker.graph.errors import ConnectionFault, ForeignLink, GraphResponse, error_from_answer
+from worker.graph.graph_query import GraphQuery
 from worker.graph.http.throttle import Priority
 from worker.graph.network import (
     PROXY_WANTS_LOGIN,
@@ -34,7 +36,6 @@ from worker.graph.network import (
     tls_context,
     unreachable,
 )
-from worker.graph.queries import GraphQuery
 
 if TYPE_CHECKING:
     from msgraph.graph_request_adapter import GraphRequestAdapter
@@ -155,6 +156,7 @@ class _BuilderContext:
         """Do nothing: models are only serialized."""
 
 
+@lru_cache(maxsize=64)
 def request_builders(base_url: str) -> GraphServiceClient:
     """Return msgraph-sdk's request builders for URLs under `base_url`.
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from store.records import Connection
+from worker.graph.graph_query import GraphQuery
 from worker.graph.provisioning import models as wire
 from worker.graph.provisioning.on_demand import NoProvisioningJob, jobs_query, schema_query
-from worker.graph.queries import GraphQuery
 from worker.graph.read.application import read_application
 
 if TYPE_CHECKING:

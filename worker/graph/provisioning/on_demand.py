@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from store.records import GraphId, SubjectType
 from worker.errors import NeedsHuman
 from worker.graph.errors import BadRequest, NotFound
+from worker.graph.graph_query import GraphQuery
 from worker.graph.provisioning import models as wire
-from worker.graph.queries import GraphQuery
 
 if TYPE_CHECKING:
     from worker.graph.http.client import GraphClient

@@ -32,6 +32,13 @@ def missing_roles(roles: frozenset[str]) -> frozenset[str]:
     return frozenset(least for least, enough in _ENOUGH.items() if not enough & roles)
 
 
+async def may_read_directory(graph: GraphClient) -> bool:
+    """Return whether the token has what `/users/{id}/appRoleAssignments` takes: a
+    refusal is then a fault of the moment, and no lack of a permission.
+    """
+    return bool(_DIRECTORY & await graph.token_roles())
+
+
 async def granted_roles(graph: GraphClient) -> frozenset[str]:
     """Return the permissions in the token.
 

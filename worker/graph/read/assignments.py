@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from store.records import GraphId
 from worker.graph import models, queries
 from worker.graph.errors import ConsentMissing, GraphError, NotFound
+from worker.graph.graph_query import ANY_OBJECT, GraphQuery
 from worker.graph.http.client import MAX_BATCH, GraphClient
 from worker.graph.models import AppRoleAssignment
-from worker.graph.read.application import read_assignments
+from worker.graph.read.application import may_read_directory, read_assignments
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.reconcile.snapshot import ListRead
 
@@ -109,8 +110,8 @@ class AssignmentReader:
     async def _own(
         self,
         person: GraphId,
-        listed: tuple[queries.GraphQuery, bytes | GraphError],
-        indexed: tuple[queries.GraphQuery, bytes | GraphError],
+        listed: tuple[GraphQuery, bytes | GraphError],
+        indexed: tuple[GraphQuery, bytes | GraphError],
     ) -> list[AppRoleAssignment]:
         """Return the user's own assignments, without those of the user's groups.
 
@@ -130,7 +131,7 @@ class AssignmentReader:
         return await self._from_the_list(person)
 
     async def _ask_groups(self, groups: Sequence[GraphId]) -> None:
-        of_any = queries.assignments_of_group(self.graph.sdk, queries.ANY_OBJECT, self.service_principal_id)
+        of_any = queries.assignments_of_group(self.graph.sdk, ANY_OBJECT, self.service_principal_id)
         asked = [of_any.about(group) for group in groups]
         for group, query, answer in zip(groups, asked, await self.graph.batch(asked), strict=True):
             if isinstance(answer, NotFound):
@@ -140,7 +141,7 @@ class AssignmentReader:
             self.assignments[group] = await self._from_the_list(group) if rows is None else rows
 
     async def _assignments(
-        self, principal: GraphId, query: queries.GraphQuery, first: bytes | GraphError
+        self, principal: GraphId, query: GraphQuery, first: bytes | GraphError
     ) -> list[AppRoleAssignment] | None:
         """Return the principal's own assignments.
 
@@ -148,7 +149,7 @@ class AssignmentReader:
         """
         pages = Pages(self.graph, query, models.decode_assignments, first)
         rows = [row async for page in pages for row in page if self._is_of(row, principal)]
-        if isinstance(pages.error, ConsentMissing):
+        if isinstance(pages.error, ConsentMissing) and not await may_read_directory(self.graph):
             return None
         self.proofs.append(pages.proof)
         return rows
@@ -163,7 +164,7 @@ class AssignmentReader:
                 self.proofs.append(proof)
         return [row for row in self._listed if row.principal_id == principal]
 
-    async def _groups(self, query: queries.GraphQuery, first: bytes | GraphError) -> frozenset[GraphId]:
+    async def _groups(self, query: GraphQuery, first: bytes | GraphError) -> frozenset[GraphId]:
         pages = Pages(self.graph, query, models.decode_member_groups, first)
         found = frozenset([GraphId(held.id) async for page in pages for held in page if held.is_provisioned])
         self.proofs.append(pages.proof)

@@ -1,4 +1,4 @@
-"""Find a few users by the beginning of a name, for a person who types it."""
+"""Find a few users and groups by the beginning of a name, for a person who types it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 from store.records import GraphId
 from worker.graph import models, queries
+from worker.graph.graph_query import GraphQuery
 from worker.graph.http.client import GraphClient
+from worker.graph.url_templates import url_of
 
 MOST = 10
 FEWEST_CHARACTERS = 2
@@ -42,3 +44,22 @@ async def users_beginning_with(graph: GraphClient, text: str) -> Sequence[NamedU
         )
         for user in page.value[:MOST]
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedGroup:
+    """A group of the directory as a person knows it."""
+
+    id: GraphId
+    display_name: str
+
+
+async def groups_beginning_with(graph: GraphClient, text: str) -> Sequence[NamedGroup]:
+    """Return up to `MOST` groups, by one request. Raises a `GraphError`."""
+    builder = graph.sdk.groups
+    parameters = builder.GroupsRequestBuilderGetQueryParameters(
+        filter=f"startswith(displayName,{queries.quoted(text)})", select=["id", "displayName"], top=MOST
+    )
+    query = GraphQuery(url_of(builder, parameters), "groups by the beginning of a name", queries.READ_MEMBERS)
+    page = await graph.read(query, models.decode_groups)
+    return [NamedGroup(group.id, group.display_name or group.id) for group in page.value[:MOST]]

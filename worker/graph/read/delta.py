@@ -21,9 +21,9 @@ import msgspec
 from store.records import GraphId, Policy
 from worker.graph import models, queries
 from worker.graph.errors import MalformedAnswer, ResyncRequired
+from worker.graph.graph_query import GraphQuery
 from worker.graph.http.client import GraphClient
 from worker.graph.models import GraphPage
-from worker.graph.queries import GraphQuery
 from worker.graph.read.pages import Pages
 from worker.graph.read.users import user_shape
 from worker.reconcile.snapshot import GraphGroup, GraphUser, ListRead

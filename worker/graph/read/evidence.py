@@ -2,7 +2,8 @@
 
 Two rounds: does the user exist (users, deleted items); for those that do, are they
 still assigned (their own assignments to our application, and their groups). Only
-Graph's own "does not exist" counts as absence.
+Graph's own "does not exist" counts as absence, twice: for the object, and for a list
+of its own (a user's groups, a group's assignments).
 
 `assignments.AssignmentReader` reads similar lists for another purpose: it collects
 proofs for one snapshot, while evidence needs the fault of each absentee by itself.
@@ -12,15 +13,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from store.records import Connection, GraphId, MembershipMode, SubjectType
 from worker.graph import models, queries
 from worker.graph.errors import ConsentMissing, GraphError, MalformedAnswer, NotFound
+from worker.graph.graph_query import ANY_OBJECT, GraphQuery
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.models import AppRoleAssignment, UserState
-from worker.graph.read.application import read_application, read_assignments
+from worker.graph.read.application import may_read_directory, read_application, read_assignments
 from worker.graph.read.hidden_members import (
     MAY_BE_HIDDEN,
     groups_with_hidden_members,
@@ -32,6 +34,7 @@ from worker.reconcile.plan import Absentee
 from worker.reconcile.snapshot import Evidence
 
 _PER_BATCH = MAX_BATCH // 2
+_GROUPS_PER_BATCH = MAX_BATCH // 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ async def verify_absentees(
     people = [absentee for absentee in absentees if absentee.subject.type is SubjectType.USER]
     groups = [absentee for absentee in absentees if absentee.subject.type is SubjectType.GROUP]
     await for_each_chunk(people, _PER_BATCH, confirm_chunk)
-    await for_each_chunk(groups, _PER_BATCH, confirm_groups)
+    await for_each_chunk(groups, _GROUPS_PER_BATCH, confirm_groups)
     return evidence
 
 
@@ -96,12 +99,13 @@ class _AbsenteeVerifier:
         self._graph = graph
         self._service_principal_id = service_principal_id
         self._groups = groups
-        sdk, any_object = graph.sdk, queries.ANY_OBJECT
+        sdk, any_object = graph.sdk, ANY_OBJECT
         self._user = queries.user(sdk, any_object, queries.STATE_ONLY)
         self._deleted_item = queries.deleted_item(sdk, any_object)
         self._assignments = queries.assignments_of_user(sdk, any_object, service_principal_id)
         self._group = queries.group(sdk, any_object)
         self._assignments_of_group = queries.assignments_of_group(sdk, any_object, service_principal_id)
+        self._groups_of_group = queries.groups_of_group(sdk, any_object)
         self._member_groups = queries.member_groups(sdk, any_object, transitive=transitive)
         self._unreadable = unreadable
         self._is_transitive = transitive
@@ -109,7 +113,7 @@ class _AbsenteeVerifier:
         self._listing = asyncio.Lock()
 
     async def confirm(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
-        presences = await self._find(absentees)
+        presences = await self._contradicted(await self._find(absentees))
         existing = [presence.graph_id for presence in presences if presence.graph_id and presence.state]
         assigned = await self._assignment_answers(existing)
         is_asked = any(presence.state and presence.state.account_enabled for presence in presences)
@@ -134,38 +138,48 @@ class _AbsenteeVerifier:
         return self._unreadable
 
     async def confirm_groups(self, absentees: Sequence[Absentee]) -> dict[str, Evidence]:
-        """Return whether groups exist and are assigned.
+        """Return whether groups exist and are assigned, and which groups hold them.
 
-        A group is deleted here on the same proof as a user is deactivated.
+        A group is deleted here, or taken out of another, on the same proof as a user is
+        deactivated.
         """
         asked = [
             query.about(_group_id(absentee) or "")
             for absentee in absentees
-            for query in (self._group, self._assignments_of_group)
+            for query in (self._group, self._assignments_of_group, self._groups_of_group)
         ]
         answers = await self._graph.batch(asked)
         return {
             absentee.subject.key: await self._one_group(
-                _group_id(absentee), asked[at + 1], answers[at : at + 2]
+                _group_id(absentee), asked[at : at + 3], answers[at : at + 3]
             )
-            for at, absentee in zip(range(0, len(asked), 2), absentees, strict=True)
+            for at, absentee in zip(range(0, len(asked), 3), absentees, strict=True)
         }
 
     async def _one_group(
-        self, group_id: GraphId | None, query: queries.GraphQuery, answers: Sequence[bytes | GraphError]
+        self, group_id: GraphId | None, asked: Sequence[GraphQuery], answers: Sequence[bytes | GraphError]
     ) -> Evidence:
-        properties, assignments = answers
+        properties, assignments, holders = answers
         if isinstance(properties, NotFound):
-            return _group_evidence(group_id, None)
+            # Its groups take no Directory.Read.All.
+            own_list = holders if isinstance(assignments, ConsentMissing) else assignments
+            return _group_evidence(group_id, None, _fault_of_missing(own_list))
         try:
             if isinstance(properties, GraphError):
                 raise properties
             group = decoded(models.decode_member_group, properties, "a group")
         except GraphError as error:
             return _group_evidence(group_id, None, str(error))
-        listed = await self._principals(query, assignments)
+        listed = await self._principals(asked[1], assignments)
         is_assigned = group.id in listed.principals and group.is_provisioned
-        return _group_evidence(group_id, is_assigned, listed.fault)
+        evidence = _group_evidence(group_id, is_assigned, listed.fault)
+        return replace(evidence, member_of=await self._holders(asked[2], holders))
+
+    async def _holders(self, query: GraphQuery, answer: bytes | GraphError) -> frozenset[GraphId] | None:
+        """Return the groups that hold a group; None if they could not all be read."""
+        pages = Pages(self._graph, query, models.decode_member_groups, answer)
+        shown = [GraphId(group.id) async for page in pages for group in page]
+        return None if pages.proof.detail else frozenset(shown)
 
     async def _find(self, absentees: Sequence[Absentee]) -> list[_Presence]:
         asked = [self._lookups(absentee) for absentee in absentees]
@@ -175,7 +189,15 @@ class _AbsenteeVerifier:
             for absentee, of_one in zip(absentees, asked, strict=True)
         ]
 
-    def _lookups(self, absentee: Absentee) -> list[queries.GraphQuery]:
+    async def _contradicted(self, presences: Sequence[_Presence]) -> list[_Presence]:
+        """Mark users that are missing though Graph answers for their groups."""
+        missing = [p for p in presences if p.graph_id and not (p.state or p.soft_deleted_at or p.fault)]
+        answers = await self._graph.batch([self._member_groups.about(p.graph_id or "") for p in missing])
+        asked = zip(missing, answers, strict=True)
+        faults = {presence.graph_id: _fault_of_missing(answer) for presence, answer in asked}
+        return [replace(each, fault=faults.get(each.graph_id, each.fault)) for each in presences]
+
+    def _lookups(self, absentee: Absentee) -> list[GraphQuery]:
         person = absentee.subject.graph_id
         if person:
             return [self._user.about(person), self._deleted_item.about(person)]
@@ -194,7 +216,7 @@ class _AbsenteeVerifier:
         }
 
     async def _assignment_answer(
-        self, person: GraphId, asked: Sequence[queries.GraphQuery], answers: Sequence[bytes | GraphError]
+        self, person: GraphId, asked: Sequence[GraphQuery], answers: Sequence[bytes | GraphError]
     ) -> _AssignmentAnswer:
         listed = await self._principals(asked[0], answers[0])
         groups = Pages(self._graph, asked[1], models.decode_member_groups, answers[1])
@@ -222,12 +244,15 @@ class _AbsenteeVerifier:
             return False
         return True if any(map(hides_members, found)) else None
 
-    async def _principals(self, query: queries.GraphQuery, answer: bytes | GraphError) -> _Principals:
+    async def _principals(self, query: GraphQuery, answer: bytes | GraphError) -> _Principals:
         """Return the assigned principals among a user and its groups (or one group).
 
         `/users/{id}/appRoleAssignments` takes `Directory.Read.All` at least; nothing
-        else here does. Without it the application's list is read anew.
+        else here does. Without it the application's list is read anew: it may lag as
+        the listing did, so with the permission a refusal confirms nothing.
         """
+        if isinstance(answer, ConsentMissing) and await may_read_directory(self._graph):
+            return _Principals(frozenset(), str(answer), is_own_list=True)
         if isinstance(answer, ConsentMissing):
             rows, fault = await self._all_assigned()
             return _Principals(frozenset(row.principal_id for row in rows), fault, is_own_list=False)
@@ -282,6 +307,16 @@ def _group_id(absentee: Absentee) -> GraphId | None:
     A group that was pushed and never linked has it as externalId.
     """
     return absentee.subject.graph_id or next((GraphId(value) for _, value in absentee.lookups), None)
+
+
+def _fault_of_missing(own_list: bytes | GraphError) -> str:
+    """Return why a missing object is not believed to be gone; empty if it is.
+
+    The application's list is not asked: it names deleted objects for minutes.
+    """
+    if isinstance(own_list, GraphError):
+        return "" if isinstance(own_list, NotFound) else str(own_list)
+    return "Graph says that it does not exist, and lists what belongs to it: nothing is taken until its answers agree."
 
 
 def _group_evidence(group_id: GraphId | None, is_assigned: bool | None, fault: str = "") -> Evidence:

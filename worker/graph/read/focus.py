@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from store.records import Connection, CycleKind, GraphId, MembershipMode
 from worker.graph import models, queries
 from worker.graph.errors import ConsentMissing, GraphError, NotFound
+from worker.graph.graph_query import ANY_OBJECT, GraphQuery
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.models import AppRoleAssignment
 from worker.graph.read.application import missing_roles, read_application, read_assignments, read_canary
@@ -44,11 +45,11 @@ class FocusReading:
     nested: dict[GraphId, frozenset[GraphId]] = field(default_factory=dict)
     """By user: the groups that hold it by nesting only."""
     groups: GroupsRead = field(default_factory=GroupsRead)
-    of_user: Sequence[queries.GraphQuery] = ()
+    of_user: Sequence[GraphQuery] = ()
     """What is asked about each person: the person, then the groups that hold them."""
 
     def __post_init__(self) -> None:
-        sdk, any_object = self.graph.sdk, queries.ANY_OBJECT
+        sdk, any_object = self.graph.sdk, ANY_OBJECT
         nested = [queries.member_groups(sdk, any_object, transitive=True)] if self._is_transitive else []
         person = queries.user(sdk, any_object, user_shape(self.connection.policy))
         self.of_user = (person, queries.member_groups(sdk, any_object), *nested)
@@ -103,7 +104,7 @@ class FocusReading:
     async def reports_of(self, people: Collection[GraphId]) -> frozenset[GraphId]:
         """Return the direct reports of these users. Raises a `GraphError`."""
         found: set[GraphId] = set()
-        of_any = queries.reports_of(self.graph.sdk, queries.ANY_OBJECT)
+        of_any = queries.reports_of(self.graph.sdk, ANY_OBJECT)
 
         async def ask(some: Sequence[GraphId]) -> None:
             asked = [of_any.about(person) for person in some]
@@ -170,7 +171,7 @@ class FocusReading:
         self.nested[person] = held[-1] - held[0]
 
     async def _read_deleted(self, people: Sequence[GraphId]) -> None:
-        of_any = queries.deleted_item(self.graph.sdk, queries.ANY_OBJECT)
+        of_any = queries.deleted_item(self.graph.sdk, ANY_OBJECT)
         asked = [of_any.about(person) for person in people]
         for person, answer in zip(people, await self.graph.batch(asked) if asked else (), strict=True):
             # Refused are objects of other types, which take other permissions: of a
@@ -180,13 +181,13 @@ class FocusReading:
                 self.deleted[person] = item.deleted_date_time or datetime.now(UTC)
 
     async def _read_containers_of_groups(self, groups: Sequence[GraphId]) -> None:
-        of_any = queries.groups_of_group(self.graph.sdk, queries.ANY_OBJECT)
+        of_any = queries.groups_of_group(self.graph.sdk, ANY_OBJECT)
         asked = [of_any.about(group) for group in groups]
         answers = await self.graph.batch(asked)
         for group, query, answer in zip(groups, asked, answers, strict=True):
             self.direct[group] = await self._ids(query, answer)
 
-    async def _ids(self, query: queries.GraphQuery, first: bytes | GraphError) -> frozenset[GraphId]:
+    async def _ids(self, query: GraphQuery, first: bytes | GraphError) -> frozenset[GraphId]:
         """Return the ids on all pages; raise the error that ended the list."""
         pages = Pages(self.graph, query, models.decode_member_groups, first)
         found = [GraphId(each.id) async for page in pages for each in page if each.is_provisioned]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from store.records import GraphId
 from worker.graph import models, queries
 from worker.graph.errors import ConsentMissing, GraphError, NotFound
+from worker.graph.graph_query import ANY_OBJECT, GraphQuery
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.models import ObjectKind
 from worker.graph.read.hidden_members import groups_hiding_members, may_read_hidden, why_unreadable
@@ -69,10 +70,10 @@ class _GroupsReading:
         self._graph = graph
         self._may_read_hidden = may_read_hidden
         sdk = graph.sdk
-        transitive_members = [queries.transitive_members(sdk, queries.ANY_OBJECT)] if transitive else []
+        transitive_members = [queries.transitive_members(sdk, ANY_OBJECT)] if transitive else []
         self._asked_of_any = [
-            queries.group(sdk, queries.ANY_OBJECT),
-            queries.members(sdk, queries.ANY_OBJECT),
+            queries.group(sdk, ANY_OBJECT),
+            queries.members(sdk, ANY_OBJECT),
             *transitive_members,
         ]
         self._nested_groups: dict[GraphId, set[GraphId]] = {}
@@ -91,7 +92,7 @@ class _GroupsReading:
             self.done += 1
 
     async def _keep(
-        self, group_id: GraphId, asked: Sequence[queries.GraphQuery], answers: Sequence[bytes | GraphError]
+        self, group_id: GraphId, asked: Sequence[GraphQuery], answers: Sequence[bytes | GraphError]
     ) -> None:
         properties, members, *transitive_members = answers
         if isinstance(properties, NotFound) and isinstance(members, NotFound):
@@ -104,9 +105,7 @@ class _GroupsReading:
             found = await self._ids(group_id, asked[2], answer, _NEITHER_USER_NOR_GROUP | _GROUP)
             self.result.nested[group_id] = found - direct
 
-    def _keep_properties(
-        self, group_id: GraphId, query: queries.GraphQuery, answer: bytes | GraphError
-    ) -> None:
+    def _keep_properties(self, group_id: GraphId, query: GraphQuery, answer: bytes | GraphError) -> None:
         try:
             if isinstance(answer, GraphError):
                 raise answer
@@ -121,7 +120,7 @@ class _GroupsReading:
     async def _ids(
         self,
         group_id: GraphId,
-        query: queries.GraphQuery,
+        query: GraphQuery,
         first: bytes | GraphError,
         left_out: frozenset[ObjectKind],
     ) -> frozenset[GraphId]:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from store.records import GraphId
 from worker.graph import models, queries
 from worker.graph.errors import GraphError, NotFound
+from worker.graph.graph_query import ANY_OBJECT
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.models import ObjectKind
 from worker.graph.read.pages import Pages, for_each_chunk
@@ -70,7 +71,7 @@ async def groups_hiding_members(graph: GraphClient, group_ids: Collection[GraphI
 
     A group that could not be read may be one of them; one that does not exist is not.
     """
-    of_any = queries.group_visibility(graph.sdk, queries.ANY_OBJECT)
+    of_any = queries.group_visibility(graph.sdk, ANY_OBJECT)
     hiding: set[GraphId] = set()
 
     async def ask(some: Sequence[GraphId]) -> None:

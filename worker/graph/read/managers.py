@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from store.records import GraphId
 from worker.graph import models, queries
+from worker.graph.graph_query import ANY_OBJECT
 from worker.graph.http.client import MAX_BATCH, GraphClient
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.reconcile.arrays.user_table import UserTable
@@ -28,12 +29,8 @@ class ManagersRead:
 
     def note_in(self, table: UserTable) -> None:
         """Note the managers of the users of a table, as `add_to` does."""
-        for graph_id in filter(table.__contains__, self.asked):
-            if graph_id in self.managers:
-                if manager := self.managers[graph_id]:
-                    table.set_manager(graph_id, manager)
-            elif table[graph_id].account_enabled:
-                table.forget_state(graph_id, NOT_TOLD)
+        for graph_id in table.set_managers(self.asked, self.managers):
+            table.forget_state(graph_id, NOT_TOLD)
 
     def add_to(self, users: Mapping[GraphId, GraphUser]) -> dict[GraphId, GraphUser]:
         """Return the users with their managers.
@@ -69,7 +66,7 @@ async def read_managers(graph: GraphClient, people: Collection[GraphId]) -> Mana
     asked = sorted(people)
     result = ManagersRead(frozenset(asked))
     # Built once: 2,000 URLs built anew cost a second.
-    of_any = queries.managers(graph.sdk, [queries.ANY_OBJECT])
+    of_any = queries.managers(graph.sdk, [ANY_OBJECT])
 
     async def read(some: Sequence[GraphId]) -> None:
         reads = [of_any.about_all(fifteen) for fifteen in _parts(some, queries.MAX_OR_CLAUSES)]

@@ -20,10 +20,10 @@ from worker.graph.errors import (
     GraphTryAgain,
     MalformedAnswer,
 )
+from worker.graph.graph_query import GraphQuery
 from worker.graph.http.client import Decode, GraphClient, decoded
 from worker.graph.models import GraphPage
 from worker.graph.network import NetworkMisconfigured
-from worker.graph.queries import GraphQuery
 from worker.reconcile.snapshot import ListRead
 
 T = TypeVar("T")

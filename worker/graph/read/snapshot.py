@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TypeAlias
 
 from store.records import Connection, CycleKind, GraphId, MembershipMode, Policy, Scope
@@ -162,8 +163,12 @@ def _canaries(
     users: Mapping[GraphId, GraphUser],
 ) -> list[GraphId]:
     """Return some users that should exist: the given one, assigned ones, else any."""
-    assigned = [GraphId(row.principal_id) for row in assignments if row.principal_type == "User"]
-    members = [person for people in groups.members.values() for person in list(people)[:_CANARIES]]
-    expected = [*assigned, *members]
-    known = [person for person in expected if person in users] or expected or list(users)
-    return [*([canary] if canary else []), *known[:_CANARIES]]
+
+    def expected() -> Iterator[GraphId]:
+        yield from (GraphId(row.principal_id) for row in assignments if row.principal_type == "User")
+        for people in groups.members.values():
+            yield from islice(people, _CANARIES)
+
+    first = (person for person in expected() if person in users), expected(), iter(users)
+    known = next((some for each in first if (some := list(islice(each, _CANARIES)))), [])
+    return [*([canary] if canary else []), *known]

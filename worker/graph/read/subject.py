@@ -23,6 +23,7 @@ from worker.graph.errors import (
     NotFound,
     SubjectNotFound,
 )
+from worker.graph.graph_query import GraphQuery
 from worker.graph.http.client import MAX_BATCH, GraphClient, decoded
 from worker.graph.read.application import granted_roles, missing_roles, read_application
 from worker.graph.read.assignments import AssignmentReader
@@ -126,7 +127,7 @@ class SubjectReading:
         asked = [queries.groups_named(self.graph.sdk, name) for name in sorted(set(names))]
         named: set[GraphId] = set()
 
-        async def search(some: Sequence[queries.GraphQuery]) -> None:
+        async def search(some: Sequence[GraphQuery]) -> None:
             for query, answer in zip(some, await self.graph.batch(some), strict=True):
                 pages = Pages(self.graph, query, models.decode_groups, answer)
                 named.update([group.id async for page in pages for group in page])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from itertools import compress
+from typing import Any
 
 from store.records import GraphId
 
@@ -35,10 +36,8 @@ class ObjectIds:
         self._numbers = _Numbers(self.known)
         self.number_of = self._numbers.__getitem__
         """Returns the number of an id, a new one where it was not seen before."""
-
-    def find(self, graph_id: object) -> int | None:
-        """Return the number of an id, or None if it was never seen."""
-        return self._numbers.get(graph_id)  # type: ignore[call-overload,no-any-return]
+        self.find: Callable[[Any], int | None] = self._numbers.get
+        """Returns the number of an id, or None if it was never seen."""
 
     def flags(self, wanted: Collection[GraphId]) -> bytearray:
         """Return a 1 for the number of each id that is wanted, else a 0."""
@@ -47,6 +46,30 @@ class ObjectIds:
             if (number := self._numbers.get(graph_id)) is not None:
                 found[number] = 1
         return found
+
+
+class IdFlags(Collection[GraphId]):
+    """Some of the known ids, as a byte for each: a set of them takes 65 bytes an id."""
+
+    def __init__(self, ids: ObjectIds) -> None:
+        self._ids = ids
+        self._flags = bytearray(len(ids.known))
+
+    def add(self, graph_id: GraphId) -> None:
+        """Add an id; one that was never seen is left out."""
+        number = self._ids.find(graph_id)
+        if number is not None and number < len(self._flags):
+            self._flags[number] = 1
+
+    def __contains__(self, graph_id: object) -> bool:
+        number = self._ids.find(graph_id)
+        return number is not None and number < len(self._flags) and self._flags[number] == 1
+
+    def __iter__(self) -> Iterator[GraphId]:
+        return compress(self._ids.known, self._flags)
+
+    def __len__(self) -> int:
+        return self._flags.count(1)
 
 
 class MemberLists(MutableMapping[GraphId, frozenset[GraphId]]):

@@ -12,12 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import compress
 
 from store.records import GraphId, JsonValue
-from worker.reconcile.arrays.object_ids import ObjectIds
+from worker.reconcile.arrays.object_ids import IdFlags, ObjectIds
 from worker.reconcile.snapshot import GraphUser, LazyMapping
 
 DIGEST_BYTES = 16
 _NOT_LISTED, _DISABLED, _ENABLED, _UNKNOWN = range(4)
 _NO_MANAGER = -1
+_ROOM = 1_000
+"""Rows by which the arrays grow at least."""
 
 
 class UserTable(Mapping[GraphId, GraphUser]):
@@ -43,7 +45,8 @@ class UserTable(Mapping[GraphId, GraphUser]):
     ) -> None:
         """Add a user, in place of an earlier one with this id."""
         number = self._make_room(graph_id)
-        self._others.pop(number, None)
+        if self._others:
+            self._others.pop(number, None)
         self._states[number] = _ENABLED if is_enabled else _DISABLED
         self._digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES] = digest
         self._managers[number] = self.ids.number_of(manager_id) if manager_id else _NO_MANAGER
@@ -55,13 +58,29 @@ class UserTable(Mapping[GraphId, GraphUser]):
         self._others[number] = user
         self._states[number] = _state_of(user)
 
-    def set_manager(self, graph_id: GraphId, manager_id: GraphId) -> None:
-        """Note the manager of a listed user."""
-        number = self._number(graph_id)
-        if other := self._others.get(number):
-            self._others[number] = other.with_manager(manager_id)
-        else:
-            self._managers[number] = self.ids.number_of(manager_id)
+    def set_managers(
+        self, asked: Iterable[GraphId], managers: Mapping[GraphId, GraphId | None]
+    ) -> list[GraphId]:
+        """Note the managers of listed users; return the enabled ones about which
+        nothing is said.
+        """
+        # Written out for speed: it runs for each user of the directory.
+        find, number_of, states, others = self.ids.find, self.ids.number_of, self._states, self._others
+        untold: list[GraphId] = []
+        told, rows = managers.get, len(states)
+        for graph_id in asked:
+            number = find(graph_id)
+            if number is None or number >= rows or not states[number]:
+                continue
+            manager_id = told(graph_id)
+            if manager_id is None:
+                if states[number] == _ENABLED and graph_id not in managers:
+                    untold.append(graph_id)
+            elif others and number in others:
+                others[number] = others[number].with_manager(manager_id)
+            else:
+                self._managers[number] = number_of(manager_id)
+        return untold
 
     def forget_state(self, graph_id: GraphId, why: str) -> None:
         """Note that a user's state counts as unknown, and why."""
@@ -95,10 +114,15 @@ class UserTable(Mapping[GraphId, GraphUser]):
 
     def digest_and_manager(self, graph_id: GraphId) -> tuple[str, GraphId | None]:
         """Return digest and manager of a listed user, without the rest."""
-        number = self._number(graph_id)
-        if other := self._others.get(number):
+        # Written out for speed: it runs for each user in every full cycle.
+        number = self.ids.find(graph_id)
+        if number is None or number >= len(self._states) or not self._states[number]:
+            raise KeyError(graph_id)
+        if self._others and (other := self._others.get(number)):
             return other.digest, other.manager_id
-        return self._digest(number), self._manager(number)
+        manager, start = self._managers[number], number * DIGEST_BYTES
+        manager_id = None if manager == _NO_MANAGER else self.ids.known[manager]
+        return self._digests[start : start + DIGEST_BYTES].hex(), manager_id
 
     def managers(self) -> frozenset[GraphId]:
         """Return all who are the manager of a listed user."""
@@ -127,12 +151,13 @@ class UserTable(Mapping[GraphId, GraphUser]):
     def _make_room(self, graph_id: GraphId) -> int:
         number = self.ids.number_of(graph_id)
         if number >= len(self._states):
-            more = len(self.ids.known) - len(self._states)
+            more = max(len(self.ids.known) - len(self._states), _ROOM)
             self._states.extend(bytes(more))
             self._digests.extend(bytes(more * DIGEST_BYTES))
             self._managers.extend([_NO_MANAGER] * more)
             self._places.extend([0] * more)
-        self._listed += self._states[number] == _NOT_LISTED
+        if self._states[number] == _NOT_LISTED:
+            self._listed += 1
         return number
 
 
@@ -152,12 +177,24 @@ def users_in_state(users: Users, is_enabled: bool | None) -> Iterable[GraphId]:
     return [graph_id for graph_id, user in users.items() if user.account_enabled is is_enabled]
 
 
-def digest_and_manager(users: Users, graph_id: GraphId) -> tuple[str, GraphId | None]:
-    """Return digest and manager of a user."""
+def id_flags(users: Users) -> IdFlags | set[GraphId]:
+    """Return an empty set for ids of these users, small where they lie in arrays."""
+    return IdFlags(users.ids) if isinstance(users, UserTable) else set()
+
+
+DigestReader = Callable[[GraphId], tuple[str, GraphId | None]]
+
+
+def digest_reader(users: Users) -> DigestReader:
+    """Return what gives digest and manager of a user."""
     if isinstance(users, UserTable):
-        return users.digest_and_manager(graph_id)
-    user = users[graph_id]
-    return user.digest, user.manager_id
+        return users.digest_and_manager
+
+    def read(graph_id: GraphId) -> tuple[str, GraphId | None]:
+        user = users[graph_id]
+        return user.digest, user.manager_id
+
+    return read
 
 
 def managers_of(users: Users) -> frozenset[GraphId]:
@@ -171,6 +208,7 @@ def reports_of(users: Users, managers: Collection[GraphId]) -> Iterator[GraphId]
     """Yield the users who have one of these managers."""
     if not managers:
         return
+    read = digest_reader(users)
     for graph_id in users:
-        if digest_and_manager(users, graph_id)[1] in managers:
+        if read(graph_id)[1] in managers:
             yield graph_id

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from store.records import Policy, User, is_object_id
 from worker.reconcile.mapping.attribute_mapping import required_graph_properties, source_texts
 from worker.reconcile.mapping.graph_filters import GraphFilter
-from worker.reconcile.mapping.joining import IDENTIFIERS, MAX_IDENTIFIER, identifiers_of_account
+from worker.reconcile.mapping.joining import (
+    IDENTIFIERS,
+    MAX_IDENTIFIER,
+    identifiers_of_account,
+    is_digest,
+)
 from worker.reconcile.mapping.syntax import AttributeReference, parse_expression
 
 MAX_FILTERS = 45
@@ -61,7 +66,7 @@ class AccountSearch:
 def search_for(row: User, policy: Policy) -> AccountSearch:
     """Return how an account is looked for by every identifier that it carries."""
     read = required_graph_properties(policy)
-    names = sorted(set(identifiers_of_account(row)))
+    names = sorted(name for name in set(identifiers_of_account(row)) if not is_digest(name))
     filters = [
         found
         for name in names
@@ -86,7 +91,7 @@ def _filters(name: str) -> Iterator[GraphFilter]:
 
 def _gaps(row: User, policy: Policy) -> Iterator[str]:
     if any(len(text) > MAX_IDENTIFIER for text in (row.user_name, row.external_id or "")):
-        yield f"names of more than {MAX_IDENTIFIER} characters"
+        yield f"in Graph, names of more than {MAX_IDENTIFIER} characters"
     sources = source_texts(policy)
     for path, value in (("userName", row.user_name), ("externalId", row.external_id)):
         source = sources.get(path)

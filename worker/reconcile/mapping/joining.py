@@ -7,6 +7,7 @@ account is joined where all its identifiers that count name the same person.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ IDENTIFIERS = (
 """Graph properties that may identify a person, beside the object id."""
 
 MAX_IDENTIFIER = 256
-"""Characters; longer values are not used to join."""
+"""Characters; of longer values a digest is compared."""
+_DIGEST = " sha-256:"
+"""Begins the key of a longer value; no name does, for keys are stripped."""
 
 LEAST_WITH_AFFIX = 3
 """Accounts that have to share a constant ending before it is taken off to join them."""
@@ -105,10 +108,24 @@ def _texts(value: JsonValue) -> Sequence[str]:
         return ()
     if isinstance(value, str):  # nearly all are: this runs for every property of everyone
         key = value.lower().strip() if value.isascii() else name_key(value)
-        return _without_kind(key) if 0 < len(key) <= MAX_IDENTIFIER else ()
+        if len(key) <= MAX_IDENTIFIER:
+            return _without_kind(key) if key else ()
+        return list(map(bounded_key, _without_kind(key)))
     if isinstance(value, list | tuple):
         return [text for item in value if isinstance(item, str) for text in _texts(item)]
     return ()
+
+
+def bounded_key(key: str) -> str:
+    """Return the key of a name, or its digest where that is shorter."""
+    if len(key) <= MAX_IDENTIFIER:
+        return key
+    return _DIGEST + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_digest(key: str) -> bool:
+    """Return whether a key can be compared with others, and looked for nowhere."""
+    return key.startswith(_DIGEST)
 
 
 def _without_kind(text: str) -> Sequence[str]:

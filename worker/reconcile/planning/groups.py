@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from store.records import Action, DriftKind, GraphId, Group, GroupId, Reason, SubjectType, is_object_id
 from worker.reconcile.plan import Absentee, Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, group_subject, planned_id
-from worker.reconcile.planning.matching import PUSHED, Matches, match_groups, refused_names
+from worker.reconcile.planning.matches import PUSHED, Matches
+from worker.reconcile.planning.matching import match_groups, refused_names
 from worker.reconcile.planning.unknown_state import unknown_groups
 
 

@@ -40,7 +40,7 @@ from store.records import (
 from worker.reconcile.arrays.object_ids import groups_holding
 from worker.reconcile.plan import Change, Finding
 from worker.reconcile.plan_context import PlanContext, user_subject
-from worker.reconcile.planning.matching import Matches, object_id_in
+from worker.reconcile.planning.matches import Matches, object_id_in
 
 CLOCKS_DIFFER = timedelta(minutes=10)
 """So much may Graph's clock and the database's differ."""

@@ -8,7 +8,7 @@ says so (identity.md, "The mapping is a fact of the connection").
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from store.records import DriftKind, GraphId, JsonValue, SubjectType, User
@@ -38,23 +38,35 @@ class KeptValues:
         graph_id: GraphId,
         before: dict[str, JsonValue],
         after: dict[str, JsonValue],
-    ) -> None:
-        """Take out of the differences of a row what is not to be written."""
+        *,
+        names_agree: bool,
+    ) -> str:
+        """Take out of the differences of a row what is not to be written.
+
+        Return what is to be told with the rest of them, if there is a rest: a person
+        has one finding of a kind. `names_agree`: the row is linked by this plan, which
+        notes its names as agreed.
+        """
         held = (row.user_name, row.external_id)
         if not {"userName", "externalId"} & after.keys() and held != (
             row.agreed_user_name,
             row.agreed_external_id,
         ):
             self.agreed_names[row.id] = held
+        not_agreed: dict[str, JsonValue] = {}
         for path in list(after):
             if not _fits(context, row, path):
                 self.of_attribute[path] += 1
-            elif not _is_agreed(path, row):
-                self.of_row.append(_not_agreed(row, graph_id, path, after[path]))
+            elif not names_agree and not _is_agreed(path, row):
+                not_agreed[path] = after[path]
             else:
                 continue
             self.rows.add(row.id)
             del before[path], after[path]
+        detail = _not_agreed(not_agreed) if not_agreed else ""
+        if detail and not after:
+            self.of_row.append(Finding(DriftKind.ATTRIBUTE_MISMATCH, user_subject(row, graph_id), detail))
+        return detail
 
     def findings(self, context: PlanContext) -> Iterator[Finding]:
         """Yield one finding for each attribute that does not fit, and one for each
@@ -92,9 +104,15 @@ def _is_agreed(path: str, row: User) -> bool:
     return True
 
 
-def _not_agreed(row: User, graph_id: GraphId, path: str, wanted: JsonValue) -> Finding:
-    detail = (
-        f"{path} is not the last value that both sides agreed on, and the mapping gives {wanted}: it is left as it "
-        "is, for another provisioning job may have written it"
+def _not_agreed(wanted: Mapping[str, JsonValue]) -> str:
+    """Return what is told of a row, also where both its names differ."""
+    values = " and ".join(map(str, wanted.values()))
+    if len(wanted) == 1:
+        return (
+            f"{next(iter(wanted))} is not the last value that both sides agreed on, and the mapping gives {values}: "
+            "it is left as it is, for another provisioning job may have written it"
+        )
+    return (
+        f"{' and '.join(wanted)} are not the last values that both sides agreed on, and the mapping gives "
+        f"{values}: they are left as they are, for another provisioning job may have written them"
     )
-    return Finding(DriftKind.ATTRIBUTE_MISMATCH, user_subject(row, graph_id), detail)

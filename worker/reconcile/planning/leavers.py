@@ -22,7 +22,7 @@ from store.records import Action, CycleKind, DriftKind, GraphId, Origin, Reason,
 from worker.reconcile.mapping.account_search import AccountSearch, search_for
 from worker.reconcile.plan import Absentee, Change, Finding, Subject
 from worker.reconcile.plan_context import PlanContext, user_subject
-from worker.reconcile.planning.matching import PUSHED, Matches, is_linkable, object_id_in
+from worker.reconcile.planning.matches import PUSHED, Matches, is_linkable, object_id_in
 
 NOBODY_ANSWERS = (
     "Nobody in Entra answers to it: its userName, externalId, employeeNumber and e-mail addresses were looked for "
@@ -30,6 +30,12 @@ NOBODY_ANSWERS = (
 )
 
 NOBODY_FOUND = "Nobody in Entra was found for this account. That proves nothing about the person; decide about the account."
+
+
+MAY_BE_ANOTHERS = (
+    "Names alone say who they are, and an entitled user has no account, since another account has a name of theirs "
+    "(see the match_conflict): names may have moved between people, and this may be the entitled user's account."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class PlannedLeavers:
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
     absentees: tuple[Absentee, ...]
+    spared: str | None
+    """Row of the last admin: stays only until another account is one."""
 
     def with_releases(self, releases: tuple[Change, ...]) -> PlannedLeavers:
         """Return the leavers together with accounts that give up their names."""
@@ -57,23 +65,29 @@ class PlannedLeavers:
 
 
 def plan_leavers(
-    context: PlanContext, matches: Matches, arriving: Collection[str], released: Collection[str] = ()
+    context: PlanContext,
+    matches: Matches,
+    arriving: Collection[str],
+    released: Collection[str] = (),
+    handed_over: Collection[str | None] = (),
 ) -> PlannedLeavers:
     """Plan which accounts are disabled, and report which are kept though no entitled
     user has them.
 
     `arriving` are the rows that this plan gives access to, `released` those that give
-    up their names and access by it.
+    up their names and access by it, `handed_over` those that lose their marks by a
+    change of holder.
     """
     rows = (row for row in context.state.users.values() if row.id not in released)
     leavers = [leaver for row in rows if (leaver := _leaver(context, matches, row))]
-    spared = _spared_admin(context, leavers, arriving)
+    spared = _spared_admin(context, leavers, arriving, handed_over)
     kept = {leaver.row.id: why for leaver in leavers if (why := _why_kept(context, leaver, spared))}
     disabled = [leaver for leaver in leavers if leaver.row.id not in kept]
     return PlannedLeavers(
         changes=tuple(_disable(leaver) for leaver in disabled),
         findings=tuple(_finding(leaver, kept[leaver.row.id]) for leaver in leavers if leaver.row.id in kept),
         absentees=tuple(absentee for leaver in disabled for absentee in _absentees(leaver)),
+        spared=spared,
     )
 
 
@@ -114,7 +128,7 @@ def _without_holder(context: PlanContext, matches: Matches, row: User) -> Leaver
         return LeaverDecision(row, proof, DriftKind.MISSED_DEPROVISION, Reason.SOFT_DELETED)
     claimants = matches.claimants.get(row.id, ())
     if claimants:
-        return _claimed(context, row, claimants, is_proved=claimants == (proof,))
+        return _claimed(context, matches, row, is_proved=claimants == (proof,))
     return _unmatched(context, row)
 
 
@@ -141,9 +155,8 @@ def _unmatched(context: PlanContext, row: User) -> LeaverDecision | None:
     )
 
 
-def _claimed(
-    context: PlanContext, row: User, claimants: tuple[GraphId, ...], *, is_proved: bool
-) -> LeaverDecision | None:
+def _claimed(context: PlanContext, matches: Matches, row: User, *, is_proved: bool) -> LeaverDecision | None:
+    claimants = matches.claimants[row.id]
     if context.snapshot.is_of_subjects and not is_proved:
         return None
     reasons = [context.entitlement.reason(claimant) for claimant in claimants]
@@ -154,13 +167,18 @@ def _claimed(
         why = "The account was made here or carries a mark, and whoever answers to it is not entitled."
     elif not is_proved and not context.names_fit:
         why = "Names alone say who they are, and it is not known that the mapping fits."
+    elif not is_proved and matches.without_account:
+        why = MAY_BE_ANOTHERS
     elif len(set(reasons)) > 1:
         why = "Several people answer to the account, and none of them is entitled."
     return LeaverDecision(row, None, DriftKind.MISSED_DEPROVISION, reasons[0], claimants, why)
 
 
 def _spared_admin(
-    context: PlanContext, leavers: Iterable[LeaverDecision], arriving: Collection[str]
+    context: PlanContext,
+    leavers: Iterable[LeaverDecision],
+    arriving: Collection[str],
+    handed_over: Collection[str | None],
 ) -> str | None:
     """Return the row of the admin who stays because otherwise none would: the oldest
     row.
@@ -170,7 +188,7 @@ def _spared_admin(
     leaving_rows = {
         leaver.row.id: leaver.row for leaver in leavers if _why_kept(context, leaver, None) is None
     }
-    admins = [row for row in context.state.users.values() if row.is_admin]
+    admins = [row for row in context.state.users.values() if row.is_admin and row.id not in handed_over]
     here = {row.id for row in admins if row.active and row.deleted_at is None}
     if here - leaving_rows.keys() or any(row.id in arriving for row in admins):
         return None

@@ -8,7 +8,7 @@ comparison starts again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from store.records import Action, DriftKind, GraphId, GroupId, SubjectType, User, UserId
@@ -28,7 +28,8 @@ class PlannedMemberships:
     absentees: tuple[Absentee, ...]
     again: frozenset[str] = frozenset()
     """Rows of members who came or went, of groups that were changed here after reading
-    began.
+    began; and of members who were changed since then, and that Entra may not have in a
+    group any more.
     """
 
 
@@ -67,9 +68,21 @@ def plan_memberships(context: PlanContext, people: PlannedUsers, groups: Planned
             left = [*missing, *((m.graph_id, m.local_id) for m in surplus)]
             again |= {row_id for m, row_id in left if row_id and _is_about(context, group, m, row_id)}
             continue
+        again.update(_touched(context, held - wanted.keys()) if is_whole else ())
         changes += (_addition(planned, group, m, local_id) for m, local_id in missing)
         extra += ((group, m) for m in surplus)
     return replace(_with_removals(context, changes, extra), again=frozenset(again))
+
+
+def _touched(context: PlanContext, members: Iterable[str]) -> Iterator[str]:
+    """Yield users whose membership was not compared: they changed since the reading.
+
+    The group counts as compared after this cycle: these rows have to bring it up again.
+    """
+    for member_id in members:
+        user = context.state.users.get(UserId(member_id))
+        if user is not None and context.is_changed_after_reading(user):
+            yield user.id
 
 
 def _is_about(context: PlanContext, group: Subject, member: GraphId | None, local_id: str) -> bool:
@@ -98,8 +111,9 @@ def _with_removals(
                 expected_version=_version(context, group),
             )
         )
-        if row is not None:
-            absentees.append(Absentee(user_subject(row, member.graph_id)))
+        # A nested group is asked for as well: a list of members that came short takes
+        # no group out either.
+        absentees.append(Absentee(member if row is None else user_subject(row, member.graph_id)))
     return PlannedMemberships(tuple(changes), tuple(findings), tuple(absentees))
 
 

@@ -84,11 +84,14 @@ class _Parts:
         )
 
     def _left_alone(self) -> Iterator[str]:
-        """Yield rows that were changed here after reading began.
+        """Yield rows that were changed here after reading began, and the last admin who
+        left: another account that becomes one names no other.
 
         Groups, which are costly to read again, only if they differ.
         """
-        context = self.context
+        context, spared = self.context, self.people.leavers.spared
+        if spared is not None:
+            yield spared
         for user in filter(context.is_changed_after_reading, context.state.users.values()):
             if context.is_about_user(self._owner(user), user.id):
                 yield user.id

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from store.records import DriftKind, GraphId, SubjectType
 from worker.reconcile.plan import Finding, Subject
 from worker.reconcile.plan_context import PlanContext
-from worker.reconcile.planning.matching import Matches
+from worker.reconcile.planning.matches import Matches
 
 NO_TYPE = "Graph lists the assignment without saying whether it is a user's or a group's (principalType)."
 NO_NAME = "Graph does not give the group's displayName: the group is neither created, renamed nor deleted."

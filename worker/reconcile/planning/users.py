@@ -47,7 +47,8 @@ from worker.reconcile.planning.holders import (
 )
 from worker.reconcile.planning.kept_values import KeptValues, may_overwrite
 from worker.reconcile.planning.leavers import PlannedLeavers, plan_leavers
-from worker.reconcile.planning.matching import Matches, match_users, refused_names, restorable_users
+from worker.reconcile.planning.matches import Matches
+from worker.reconcile.planning.matching import match_users, refused_names, restorable_users
 from worker.reconcile.planning.unknown_state import unknown_users
 from worker.reconcile.snapshot import GraphUser, LazyMapping
 
@@ -99,7 +100,8 @@ def plan_users(context: PlanContext) -> PlannedUsers:
         g for g, row in rows.items() if g in context.entitlement.entitled and _is_active_after(context, row)
     )
     active = {g: ids[g] for g in (*staying, *arriving)}
-    leavers = plan_leavers(context, matches, frozenset(active.values()), released)
+    handed_over = frozenset(c.subject.local_id for c in given if c.action is Action.CHANGE_HOLDER)
+    leavers = plan_leavers(context, matches, frozenset(active.values()), released, handed_over)
     leavers = leavers.with_releases(releases)
     retired = frozenset(change.subject.local_id or "" for change in given if change.action is Action.RETIRE)
     creations = tuple(_creations(context, arriving, returning, ids))
@@ -201,8 +203,10 @@ def _changes_of_rows(
     entitled = context.entitlement.entitled
     for graph_id, row in rows.items():
         is_new = not context.has_holder(row) and not is_doubted(context, row, graph_id)
-        if is_new and graph_id not in context.entitlement.undecided:
-            yield _link(context, row, graph_id, by_names=row.id in matches.by_names)
+        is_linked = is_new and graph_id not in context.entitlement.undecided
+        names_agree = is_linked and _names_agree(context, row, graph_id)
+        if is_linked:
+            yield _link(row, graph_id, by_names=row.id in matches.by_names, names_agree=names_agree)
         # A push that landed since reading began may be newer: nothing of it is undone
         # (invariant I7).
         if graph_id not in entitled or context.is_changed_after_reading(row):
@@ -213,7 +217,7 @@ def _changes_of_rows(
         if graph_id in refused:
             before.pop("userName", None)
             after.pop("userName", None)
-        kept.take_out(context, row, graph_id, before, after)
+        note = kept.take_out(context, row, graph_id, before, after, names_agree=names_agree)
         if after:
             yield Change(
                 DriftKind.ATTRIBUTE_MISMATCH,
@@ -222,20 +226,27 @@ def _changes_of_rows(
                 before=before,
                 after=after,
                 expected_version=row.version,
+                note=note,
             )
         if not row.active:
             yield _enable(row, graph_id, _note(context, graph_id))
 
 
-def _link(context: PlanContext, row: User, graph_id: GraphId, *, by_names: bool) -> Change:
-    basis = HolderBasis.NAMES if by_names else HolderBasis.PROOF
+def _names_agree(context: PlanContext, row: User, graph_id: GraphId) -> bool:
+    """Return whether an account that is linked has the names of its person, in any
+    case.
+    """
     same_name = name_key(context.user_name(graph_id) or "") == name_key(row.user_name)
-    agree = same_name and context.has_external_id(graph_id, row)
+    return same_name and context.has_external_id(graph_id, row)
+
+
+def _link(row: User, graph_id: GraphId, *, by_names: bool, names_agree: bool) -> Change:
+    basis = HolderBasis.NAMES if by_names else HolderBasis.PROOF
     return Change(
         DriftKind.ATTRIBUTE_MISMATCH,
         Action.LINK,
         user_subject(row, graph_id),
-        after={"holderBasis": basis.value, "namesAgree": agree},
+        after={"holderBasis": basis.value, "namesAgree": names_agree},
         expected_version=row.version,
     )
 

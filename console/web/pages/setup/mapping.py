@@ -12,7 +12,9 @@ from console.admin.errors import UnknownReference
 from console.web import refusals
 from console.web.refusals import WebRefused
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
-from console.web.visit import Visit
+from console.web.visit import LONGEST_NUMBER, Visit
+from console.web.wording.words import actor
+from store.errors import VersionMoved
 
 routes = WebRoutes()
 MAPPING = f"{CONNECTION}/mapping"
@@ -89,14 +91,7 @@ async def save(visit: Visit) -> WebAnswer:
         if effect is not None:
             values = {"effect": effect, "lines": lines, "version": visit.sent("version")}
             return WebPage("setup/mapping_effect.html", values)
-    details = await mapping.show(*of)
-    if visit.sent("version") not in ("", str(details.current.version)):
-        who = details.current.by
-        raise WebRefused(
-            refusals.stale(f"{who} made version {details.current.version} meanwhile. Nothing was saved.")
-        )
-    await mapping.change(*of, MappingChanges(whole=lines))
-    return SeeOther(f"{visit.base}/mapping", "mapping-saved")
+    return await _change(visit, MappingChanges(whole=lines))
 
 
 @routes.form(
@@ -104,8 +99,22 @@ async def save(visit: Visit) -> WebAnswer:
 )
 async def to_default(visit: Visit) -> WebAnswer:
     """Go back to Entra's default mapping."""
-    changes = MappingChanges(to_default=True)
-    await mapping.change(visit.services, visit.actor, visit.connection_id, changes)
+    return await _change(visit, MappingChanges(to_default=True))
+
+
+async def _change(visit: Visit, changes: MappingChanges) -> SeeOther:
+    """Make a new version of the one that the form showed."""
+
+    of = visit.services, visit.actor, visit.connection_id
+    version = visit.sent("version")
+    if not (version.isascii() and version.isdecimal() and len(version) <= LONGEST_NUMBER):
+        raise WebRefused(refusals.UNREADABLE)
+    try:
+        await mapping.change(*of, changes, version=int(version))
+    except VersionMoved:
+        now = (await mapping.show(*of)).current
+        said = f"{actor(now.by)} made version {now.version} meanwhile. Nothing was saved."
+        raise WebRefused(refusals.stale(said)) from None
     return SeeOther(f"{visit.base}/mapping", "mapping-saved")
 
 
@@ -129,6 +138,7 @@ def _page(
         "lines": details.lines if lines is None else lines,
         "checked": checked,
         "fits": fits,
+        "has_suggestion": any(each.suggestion is not None for each in fits.values()),
         "shown": shown,
         "person": "" if shown is None else shown.user.user_name,
         "left_out": left_out or {},

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from console.admin import deletion
 from console.admin.connections import overview, settings, states
@@ -16,14 +16,26 @@ from console.admin.errors import NoDriftReport
 from console.admin.events import notifications
 from console.admin.reports import cycles
 from console.documents.connections import connection_state
+from console.documents.values import plural
+from console.transactions import comparing
 from console.web import refusals
-from console.web.pages.setup.stale_settings import MovedField, filled, moved_fields, shown_values
+from console.web.pages.setup.stale_settings import (
+    MovedField,
+    SettingsMoved,
+    check_shown,
+    filled,
+    moved_fields,
+    shown_values,
+)
+from console.web.pages.users import counted
 from console.web.refusals import WebRefused
 from console.web.routes import CONNECTION, SeeOther, WebAnswer, WebPage, WebRoutes
 from console.web.visit import Visit, Word
+from store.directory.browsing import MOST_COUNTED
 from store.keys import utc_now
-from store.records import Connection, DriftKind, MembershipMode, Mode, Scope, ScopingClause
+from store.records import Connection, DriftKind, FindingState, MembershipMode, Mode, Scope, ScopingClause
 from store.records.connections import LIMITS, PeopleFate
+from store.sync.drift_reports import FindingQuery
 from store.tenancy.credential_expiry import credential_state
 from worker.graph.auth.credentials import Credential
 from worker.graph.errors import ConnectionUnusable
@@ -33,6 +45,15 @@ from worker.reconcile.mapping.scoping_filters import parse_clause
 routes = WebRoutes()
 SETTINGS = f"{CONNECTION}/settings"
 SHOWN_NAMES = 25
+CONCERNED = (
+    ("People with access", "active"),
+    ("Without access", "inactive"),
+    ("Groups", "groups"),
+    ("Live sessions", "sessions"),
+    ("Tokens", "tokens"),
+    ("Held plans", "held_plans"),
+)
+"""What the end of a connection concerns, by the name of its number."""
 LEFT_ALONE = frozenset(
     {
         DriftKind.LOCAL_ACCOUNT,
@@ -90,7 +111,11 @@ async def change_credential(visit: Visit) -> WebAnswer:
         credential = (
             Credential.from_certificate(certificate.encode(), visit.sent("password") or None)
             if certificate
-            else Credential(secret=secret or None, secret_expires=_day(visit.sent("expires")))
+            else Credential(
+                secret=secret or None,
+                secret_expires=_day(visit.sent("expires")),
+                managed_identity=visit.sent("managed_identity").strip() or None,
+            )
         )
     except ConnectionUnusable as error:
         raise WebRefused(refusals.unusable(str(error))) from None
@@ -126,7 +151,16 @@ async def change_scope(visit: Visit) -> WebAnswer:
             names = ("scope", "membership", "filters")
             sent = {f"{kind}{name}": visit.sent(f"{kind}{name}") for kind in ("", "was.") for name in names}
             return WebPage("setup/scope_effect.html", {"effect": effect, "sent": sent})
-    await settings.change(visit.services, visit.actor, visit.connection_id, changes)
+    return await _save(visit, changes)
+
+
+async def _save(visit: Visit, changes: ConnectionChanges) -> WebAnswer:
+    """Save the changes, or show what moved since the form was opened."""
+    of = visit.actor, visit.connection_id
+    try:
+        await settings.change(comparing(visit.services, *of, partial(check_shown, visit)), *of, changes)
+    except SettingsMoved as error:
+        return await _page(visit, error.connection, error.fields)
     return SeeOther(f"{visit.base}/settings", "settings-saved")
 
 
@@ -135,9 +169,6 @@ async def change_scope(visit: Visit) -> WebAnswer:
 )
 async def change_policy(visit: Visit) -> WebAnswer:
     """Change schedule, ceilings and what the push may do."""
-    found = await _connection(visit)
-    if moved := moved_fields(visit, found):
-        return await _page(visit, found, moved)
     changes = ConnectionChanges(
         interval_minutes=_number(visit.sent("interval_minutes")),
         policy=PolicyChanges(
@@ -151,28 +182,28 @@ async def change_policy(visit: Visit) -> WebAnswer:
             brake_push=bool(visit.sent("brake_push")),
         ),
     )
-    await settings.change(visit.services, visit.actor, visit.connection_id, changes)
-    return SeeOther(f"{visit.base}/settings", "settings-saved")
+    return await _save(visit, changes)
 
 
 @routes.page("settings.mode", f"{SETTINGS}/mode", "admin:connection:read")
 async def mode(visit: Visit) -> WebAnswer:
     """Show what enforcing would do now: numbers, then names."""
-    found = (await overview.show(visit.services, visit.actor, visit.connection_id)).connection
+    found = await _connection(visit)
+    left = LEFT_ALONE - ({DriftKind.LOCAL_ACCOUNT} if found.policy.deprovision_local_accounts else set())
+    query = FindingQuery(FindingState.OPEN, without=left, limit=SHOWN_NAMES)
     try:
-        report = (await cycles.drift_report(visit.services, visit.actor, visit.connection_id)).report
+        report = await cycles.drift_page(visit.services, visit.actor, visit.connection_id, None, query)
     except NoDriftReport:
         report = None
-    still_open = [] if report is None else [each for each in report.findings if each.state.value == "open"]
-    left = LEFT_ALONE - ({DriftKind.LOCAL_ACCOUNT} if found.policy.deprovision_local_accounts else set())
-    waiting = [each for each in still_open if each.kind not in left]
+    still_open = [] if report is None else [each for each in report.counts if each.state is FindingState.OPEN]
+    kinds = {each.kind.value: each.number for each in still_open if each.kind not in left}
     values = {
-        "left": len(still_open) - len(waiting),
+        "left": sum(each.number for each in still_open if each.kind in left),
         "connection": found,
         "report": report,
-        "kinds": dict(Counter(each.kind.value for each in waiting)),
-        "waiting": waiting[:SHOWN_NAMES],
-        "more": max(0, len(waiting) - SHOWN_NAMES),
+        "kinds": kinds,
+        "waiting": () if report is None else report.findings,
+        "more": max(0, sum(kinds.values()) - SHOWN_NAMES),
     }
     return WebPage("setup/mode.html", values)
 
@@ -213,8 +244,28 @@ async def resume(visit: Visit) -> WebAnswer:
 @routes.page("settings.end", f"{SETTINGS}/end", "admin:connection:delete")
 async def ask_end(visit: Visit) -> WebAnswer:
     """Show what the end of the connection concerns, in numbers."""
-    effect = await deletion.connection_effect(visit.services, visit.actor, visit.connection_id)
-    return WebPage("setup/end.html", {"effect": effect, "counts": effect.counts, "is_wrong": False})
+    return await _end_page(visit)
+
+
+def _all_lose_access(active: int) -> str:
+    return "1 person loses access" if active == 1 else f"All {active:,} lose access"
+
+
+async def _end_page(visit: Visit, *, is_wrong: bool = False) -> WebPage:
+    """Return the page; above `MOST_COUNTED` a number decides nothing any more."""
+    effect = await deletion.connection_effect(
+        visit.services, visit.actor, visit.connection_id, most=MOST_COUNTED + 1
+    )
+    active = effect.counts.active
+    is_more = active > MOST_COUNTED
+    values = {
+        "connection": effect.connection,
+        "people": f"more than {MOST_COUNTED:,} people" if is_more else plural(active, "person", "people"),
+        "all": "All of them lose access" if is_more else _all_lose_access(active),
+        "numbers": [(label, counted(getattr(effect.counts, name))) for label, name in CONCERNED],
+        "is_wrong": is_wrong,
+    }
+    return WebPage("setup/end.html", values, 400 if is_wrong else 200)
 
 
 @routes.form(
@@ -226,10 +277,8 @@ async def ask_end(visit: Visit) -> WebAnswer:
 )
 async def end(visit: Visit) -> WebAnswer:
     """End the connection when its name was typed."""
-    effect = await deletion.connection_effect(visit.services, visit.actor, visit.connection_id)
-    if visit.sent("name") != effect.connection.name:
-        values = {"effect": effect, "counts": effect.counts, "is_wrong": True}
-        return WebPage("setup/end.html", values, 400)
+    if visit.sent("name") != (await _connection(visit)).name:
+        return await _end_page(visit, is_wrong=True)
     fate = _word(PeopleFate, visit.sent("people"))
     await deletion.delete_connection(visit.services, visit.actor, visit.connection_id, fate)
     return SeeOther("/", "connection-ended")

@@ -6,7 +6,7 @@ A form holds beside each field the value that the page had when it was opened, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from console.web.visit import Visit
@@ -73,6 +73,21 @@ def moved_fields(visit: Visit, connection: Connection) -> list[MovedField]:
         if was != now and sent != now:
             moved.append(MovedField(LABELS[name], *(each or "none" for each in (was, now, sent))))
     return moved
+
+
+class SettingsMoved(Exception):
+    """Settings changed since the form that was sent showed them: nothing is saved."""
+
+    def __init__(self, connection: Connection, fields: Sequence[MovedField]) -> None:
+        super().__init__("the settings are not as they were shown")
+        self.connection = connection
+        self.fields = fields
+
+
+def check_shown(visit: Visit, connection: Connection) -> None:
+    """Raise `SettingsMoved` if a field of the form that was sent moved."""
+    if moved := moved_fields(visit, connection):
+        raise SettingsMoved(connection, moved)
 
 
 def filled(visit: Visit, connection: Connection) -> Mapping[str, str]:

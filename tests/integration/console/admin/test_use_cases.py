@@ -62,7 +62,7 @@ from console.admin.history import person_history, results
 from console.admin.history.results import NewResult
 from console.admin.operators import people as operator_people
 from console.admin.operators import tokens as operator_tokens
-from console.admin.people import entra_values, same_person
+from console.admin.people import entra_values, grounds, same_person
 from console.admin.people import groups as people_groups
 from console.admin.people import search as people_search
 from console.admin.people import users as people_users
@@ -112,6 +112,7 @@ from store.records import (
 from store.records.connections import PeopleFate
 from store.sync import cycles
 from store.sync import held_plans as stored_plans
+from store.sync.drift_reports import FindingQuery
 from store.tenancy import api_tokens as stored_tokens
 from tests.builders.secret_keys import secret_key
 from tests.builders.store_rows import create_group, create_user, perform
@@ -292,6 +293,7 @@ CALLS: dict[str, Call] = {
         c.services, a, c.connection.id, c.user
     ),
     "held_plans.approve": lambda c, a: held_plans.approve(c.services, a, c.plan.checksum),
+    "held_plans.request_approval": lambda c, a: held_plans.request_approval(c.services, a, c.plan.id),
     "held_plans.list_all": lambda c, a: held_plans.list_all(c.services, a, all_states=True),
     "held_plans.reject": lambda c, a: held_plans.reject(c.services, a, c.plan.id),
     "held_plans.show": lambda c, a: held_plans.show(c.services, a, c.plan.checksum[:12]),
@@ -327,6 +329,10 @@ CALLS: dict[str, Call] = {
     "people.users.show": lambda c, a: people_users.show(c.services, a, c.connection.id, c.user),
     "reports.cycles.get": lambda c, a: cycle_reports.get(c.services, a, c.connection.id, c.cycle),
     "reports.cycles.list_page": lambda c, a: cycle_reports.list_page(c.services, a, c.connection.id),
+    "people.grounds.show": lambda c, a: grounds.show(c.services, a, c.connection.id, c.user),
+    "reports.cycles.drift_page": lambda c, a: cycle_reports.drift_page(
+        c.services, a, c.connection.id, c.cycle, FindingQuery()
+    ),
     "reports.cycles.drift_report": lambda c, a: cycle_reports.drift_report(
         c.services, a, c.connection.id, c.cycle
     ),
@@ -678,7 +684,10 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
 }
 """The audit entry of every change that needs no Graph."""
 
-WITH_GRAPH = {"held_plans.approve", "connections.mapping.import_from_entra"}
+WITH_GRAPH = {
+    *("held_plans.approve", "held_plans.request_approval"),
+    "connections.mapping.import_from_entra",
+}
 """Changes that are tested with the simulator, their audit entry included."""
 
 READS = {
@@ -724,7 +733,9 @@ READS = {
         "checks.doctor.examine_connections",
         "checks.doctor.test_connection",
     ),
-    *("held_plans.list_all", "held_plans.show", "reports.cycles.drift_report", "reports.cycles.ongoing_of"),
+    *("held_plans.list_all", "held_plans.show"),
+    *("reports.cycles.drift_page", "reports.cycles.drift_report", "reports.cycles.ongoing_of"),
+    "people.grounds.show",
     *("reports.provisioning_log.log", "tenants.list_all"),
     *("connections.overview.names", "reports.status.status", "reports.status.urgent"),
 }
@@ -793,6 +804,7 @@ SHELL_ALONE = {each for each in OPERATORS if each.startswith(("backups.", "key_r
 
 NEED_A_RECENT_SIGN_IN = {
     *("api_tokens.create", "api_tokens.rotate", "api_tokens.allow_addresses", "held_plans.approve"),
+    "held_plans.request_approval",
     *("connections.states.set_mode", "deletion.delete_connection", "people.same_person.decide"),
     *("setup.links.create_setup_link", "setup.links.create_status_link", "events.webhooks.create"),
 }

@@ -6,12 +6,20 @@ The client of these tests compares every answer with the schema of its operation
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+
+import pytest
 
 from console.api.contract import ApiOperation
 from console.api.routes import OPERATIONS
+from store.keys import utc_now
+from store.records import CycleId, PlanStatus
+from store.sync import held_plans
 from store.tenancy import connections
 from tests.builders.api_client import ApiDesk
 from tests.builders.api_requests import BODIES, FOREIGN_WRITES
+from worker.jobs.queue import Job, JobId
+from worker.reconcile.plan import Plan
 
 READS = [each for each in OPERATIONS if each.method == "GET"]
 FIRST_ANSWER = {
@@ -190,3 +198,39 @@ async def test_a_cycle_is_not_started_where_no_worker_runs(desk: ApiDesk) -> Non
     refused = await desk.contoso.post(f"/connections/{desk.connection.id}/cycles")
     assert (refused.status, refused.problem) == (503, "no-worker")
     assert "leaver worker" in refused.json["remedy"]
+
+
+async def test_a_plan_is_approved_only_where_a_worker_applies_it_and_the_answer_says_where_to_watch(
+    desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a worker nothing is decided; with one the answer does not wait for a thousand removals."""
+    database, of = desk.contoso.database, (desk.connection.tenant_id, desk.connection.id)
+    body = {**Plan(of[1], (), made_at=utc_now()).to_json(), "keys": []}
+    plan = await database.write(
+        lambda conn: held_plans.hold(
+            *(conn, *of, CycleId("c"), "ab" * 32, "many", body), expires_at=utc_now() + timedelta(days=1)
+        )
+    )
+    decision = {"checksum": plan.checksum}
+    refused = await desk.contoso.post(f"/plans/{plan.id}/approve", decision)
+    assert (refused.status, refused.problem) == (503, "no-worker")
+    assert (await desk.contoso.get(f"/plans/{plan.id}")).json["status"] == "held"
+
+    async def is_alive(_url: str) -> bool:
+        return True
+
+    async def submit(_services: object, job: Job) -> JobId:
+        return job.id
+
+    monkeypatch.setattr("worker.locks.worker_presence.is_worker_alive", is_alive)
+    monkeypatch.setattr("worker.jobs.requests._submit", submit)
+    taken = await desk.contoso.post(f"/plans/{plan.id}/approve", decision)
+    assert taken.status == 202, taken.text
+    assert (taken.json["kind"], taken.json["state"]) == ("plan", "queued")
+    assert taken.headers["Location"].endswith(f"/connections/{of[1]}/runs/{taken.json['run_id']}")
+    async with database.reading() as conn:
+        approved = await held_plans.get(conn, of[0], plan.id)
+    assert (approved.status, approved.job_id) == (
+        PlanStatus.APPROVED,
+        f"plan:{of[1]}:{taken.json['run_id'].removeprefix('plan.')}",
+    )

@@ -82,6 +82,24 @@ ODD_BODIES = [
 ]
 
 
+async def test_a_credential_that_cannot_be_used_is_the_callers_mistake(desk: ApiDesk) -> None:
+    """20,000 requests of schemathesis: it was told as Entra's, with 502, though no one had asked Entra."""
+    tenant = (await desk.operator.get("/tenants")).json["items"][0]["id"]
+    for name, value in (
+        ("certificate", "-----BEGIN CERTIFICATE-----"),
+        ("certificate", "no certificate"),
+        ("client_secret", ""),
+    ):
+        given = {"credential": {name: value}}
+        path, version = f"/connections/{desk.connection.id}", {"If-Match": "*"}
+        for refused in (
+            await desk.operator.post("/connections", {"tenant": tenant, "name": "x", **given}),
+            await desk.operator.send("PATCH", path, given, version),
+        ):
+            assert (refused.status, refused.problem) == (422, "invalid-value"), refused.text
+            assert refused.json["errors"][0]["pointer"] == f"/credential/{name}"
+
+
 async def test_a_body_that_is_no_plain_json_object_is_refused(desk: ApiDesk) -> None:
     url = f"/api/admin/v1/connections/{desk.connection.id}/pause"
     for data, content_type, problem in ODD_BODIES:

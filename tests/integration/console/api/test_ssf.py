@@ -165,6 +165,34 @@ async def test_a_leaver_is_pushed_as_signed_tokens_of_one_cause(
     assert receipt.acknowledged_by == f"webhook:{stream['stream_id']}", "said of this receiver"
 
 
+async def test_discovery_names_all_that_the_interoperability_profile_asks_for(desk: ApiDesk) -> None:
+    """CAEP interoperability profile: metadata whose every endpoint is there, for a bearer token in the header.
+
+    The token may be one that lives an hour, got by client credentials at `/oauth/token`.
+    """
+    found = (await desk.contoso.get("/.well-known/ssf-configuration")).json
+    assert found["spec_version"] >= "1_0"
+    assert set(found["delivery_methods_supported"]) == {PUSH, POLL}
+    assert found["authorization_schemes"] == [{"spec_urn": "urn:ietf:rfc:6749"}]
+    assert found["default_subjects"] == "ALL"
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": desk.connection.id,
+        "client_secret": desk.contoso.secret,
+    }
+    async with desk.contoso.http.post("/oauth/token", data=form) as answer:
+        given = await answer.json()
+    assert 0 < given["expires_in"] <= 3_600
+    hour, stranger = desk.contoso.with_secret(given["access_token"]), desk.contoso.with_secret("")
+    stream = await create(hour)
+    for name in ("configuration_endpoint", "status_endpoint"):
+        path = f"{found[name].removeprefix(PUBLIC_URL)}?stream_id={stream['stream_id']}"
+        assert (await hour.get(path)).status == 200, name
+        assert (await stranger.get(f"{path}&access_token={hour.secret}")).status == 401, name
+    verify = found["verification_endpoint"].removeprefix(PUBLIC_URL)
+    assert (await hour.post(verify, {"stream_id": stream["stream_id"]})).status == 204
+
+
 async def test_a_receiver_polls_acknowledges_and_is_told_nothing_twice(
     desk: ApiDesk, database: Database
 ) -> None:

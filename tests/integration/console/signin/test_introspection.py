@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from console.browser import SESSION_COOKIE
-from console.signin.introspection import CALLERS, DESK, RATE
+from console.signin.introspection import INTROSPECTION
 from simulator.faults import parse_fault
 from store.directory import sessions
 from store.integration import operator_tokens
@@ -32,7 +32,7 @@ async def token_of(scene: SignInScene, permissions: Sequence[str] = APP) -> str:
 
 
 async def ask(
-    scene: SignInScene, token: str, form: dict[str, str], **headers: str
+    scene: SignInScene, token: str, form: dict[str, str] | bytes, **headers: str
 ) -> tuple[int, dict[str, Any]]:
     sent = {"Authorization": f"Bearer {token}", **headers}
     async with scene.browser.http.post(f"{scene.url}/oauth/introspect", data=form, headers=sent) as answer:
@@ -54,6 +54,10 @@ async def test_the_app_learns_whose_session_it_is_until_access_ends(scene: SignI
     assert (answer["sid"], answer["username"], answer["iss"]) == (session.id, account.user_name, scene.url)
     assert answer["exp"] == int(session.idle_until.timestamp())
     assert secret not in str(answer)
+    encoded = f"token=%{ord(secret[0]):x}{secret[1:]}".encode()
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body, is_live in ((encoded, True), (b"token=" + secret.encode(), True), (encoded + b"+", False)):
+        assert (await ask(scene, token, body, **sent))[1]["active"] is is_live, body
     await perform(scene.database, scene.connection, DisableUser(account.id))
     assert await ask(scene, token, {"token": secret}) == (200, {"active": False})
 
@@ -103,7 +107,7 @@ async def test_an_operators_token_asks_about_the_sessions_of_all_tenants(scene: 
         assert [answer["active"] for answer in answers] == [True, True, False]
         assert answers[0]["tenant"] != answers[1]["tenant"]
 
-    scene.app[CALLERS].memory_s = 0
+    scene.app[INTROSPECTION].callers.memory_s = 0
     await scene.database.write(lambda conn: operator_tokens.revoke(conn, token))
     status, answer = await ask(scene, operator, {"token": secret})
     assert (status, answer["error_description"]) == (403, "The operator's token 'app' was revoked.")
@@ -127,7 +131,7 @@ def _basic(client_id: str, secret: str) -> str:
 @on_sqlite
 async def test_more_questions_than_allowed_are_told_when_to_come_back(scene: SignInScene) -> None:
     """RFC 7662 §4: one app's flood is answered with 429, and another app's questions go on."""
-    rate = scene.app[RATE]
+    rate = scene.app[INTROSPECTION].rate
     rate.limits = replace(rate.limits, requests_per_s=0.5, burst=3)
     flooding, other = await token_of(scene), await token_of(scene)
     answers = [(await ask(scene, flooding, {"token": "unknown"}))[0] for _ in range(5)]
@@ -175,7 +179,7 @@ async def test_a_used_session_stays_and_its_use_is_written_now_and_then(scene: S
         lambda conn: sessions.start(conn, account.tenant_id, account.id, terms=terms, now=long_ago)
     )
     assert (await ask(scene, await token_of(scene), {"token": secret}))[1]["active"]
-    await scene.app[DESK].write_seen()
+    await scene.app[INTROSPECTION].desk.write_seen()
     async with scene.database.reading() as conn:
         seen = await sessions.get(conn, account.tenant_id, session.id)
     assert seen is not None
@@ -242,7 +246,7 @@ async def test_an_entra_that_does_not_answer_delays_no_app_for_long(scene: SignI
     """Within the time limit the answer comes, with the age of the proof as it is."""
     account = await scene.account(scene.people[0])
     _, secret = await scene.database.write(lambda conn: sessions.start(conn, account.tenant_id, account.id))
-    scene.app[DESK].within_s = 0.02
+    scene.app[INTROSPECTION].desk.within_s = 0.02
     scene.simulator.simulation.faults.arm(parse_fault({"match": ".*", "delay_s": 0.1}))
     _, answer = await ask(scene, await token_of(scene), {"token": secret, "max_age_s": "1"})
     assert (answer["active"], answer["proof_age_s"]) == (True, None)

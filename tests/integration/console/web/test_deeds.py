@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 
@@ -12,11 +13,21 @@ from console.web.app import ROUTES
 from simulator.faults import Fault
 from store.directory import sessions
 from store.keys import utc_now
-from store.records import ChangeUser, CycleId, JsonValue, PlanStatus
+from store.records import (
+    ChangeHolder,
+    ChangeUser,
+    CreateUser,
+    CycleId,
+    GraphId,
+    JsonValue,
+    Origin,
+    PlanStatus,
+    User,
+)
 from store.sync import held_plans
 from tests.builders.console_scene import session_of
 from tests.builders.console_visitor import ConsoleVisitor
-from tests.builders.store_rows import create_user, perform, read_user, setting
+from tests.builders.store_rows import create_user, perform, person, read_user, setting
 
 FORMS = [route for route in ROUTES if route.is_form]
 
@@ -126,7 +137,8 @@ async def test_provision_on_demand_begins_with_a_dry_run(visitor: ConsoleVisitor
     path = f"/connections/{scene.many.id}/provision"
     dry = await visitor.post(path, subjects=leaver, deed="dry-run")
     assert "Dry run: the account would be disabled" in dry.text
-    assert f"Do it: disable {leaver}" in dry.text
+    name = pull.directory.users[leaver].user_principal_name
+    assert f"Do it: disable {name}" in dry.text, "a person, not an id"
     for step in ("1. Find in Entra", "2. Is in scope", "3. Match here", "4. Evaluate", "5. Perform"):
         assert step in dry.text
     assert leaver in await pull.active()
@@ -193,6 +205,11 @@ async def test_a_large_plan_lists_some_rows_finds_the_others_and_means_them_all(
     assert "300 people would lose access" in shown
     assert ("200 of 300 rows are listed" in shown, "Select the 100 rows too" in shown) == (True, True)
     assert (await visitor.get(f"{path}?q=PERSON 299")).text.count('name="row"') == 1
+    exported = (await visitor.get(f"{path}/rows.csv")).text.splitlines()
+    assert (len(exported), exported[-1]) == (
+        301,
+        "299,waits,,disable,missed_deprovision,unassigned,person 299,,u",
+    )
     form = [
         ("checksum", plan.checksum),
         ("rest", "yes"),
@@ -221,7 +238,15 @@ async def test_people_are_found_in_entra_and_here_before_anything_is_done(visito
     both = (await visitor.get(f"{path}?q={name[:6]}")).text
     assert f'value="{who}"' in both
     assert "here and in Entra · Entra: enabled" in both
+    pull.directory.create_group({"displayName": "Zoe's team"})
     found = (await visitor.get(f"{path}?q=zoe")).text
+    assert re.search(
+        r"Zoe&#39;s team</bdi></b> <span class=\"badge\">group</span><span class=\"under\">only in Entra",
+        found,
+    )
+    [(group, here), *_] = sorted((await pull.groups()).items())
+    of_group = (await visitor.get(f"{path}?q={here.display_name}")).text
+    assert re.search(rf'value="{group}".*?group</span><span class="under">here and in Entra', of_group)
     assert (f'value="{outside.id}"' in found, "only in Entra" in found, "only here" in found) == (
         True,
         True,
@@ -300,3 +325,83 @@ async def test_a_decision_that_makes_no_sense_is_refused_and_decides_nothing(
     async with scene.database.reading() as conn:
         [still] = await held_plans.list_for(conn, scene.many.tenant_id, scene.many.id, status=PlanStatus.HELD)
     assert still.checksum == plan.checksum
+
+
+async def test_a_person_is_entitled_by_the_assignment_that_the_page_names(visitor: ConsoleVisitor) -> None:
+    """Issue 12, A person: "groups and by which assignment they are entitled"."""
+    scene, pull = visitor.scene, visitor.scene.pull
+    await pull.cycle()
+    directory, accounts = pull.directory, await pull.users()
+    [through, *_] = [
+        each
+        for each in directory.groups
+        if each in directory.assignments and directory.groups[each].member_ids
+    ]
+    member = next(each for each in sorted(directory.groups[through].member_ids) if each in accounts)
+    alone = directory.create_user({"userPrincipalName": "alone@contoso.example", "displayName": "Alone"})
+    directory.assign(alone.id)
+    await pull.cycle()
+    base = f"/connections/{scene.many.id}/users"
+    name = directory.groups[through].text("displayName")
+    listed = (await visitor.get(f"/connections/{scene.many.id}/groups?q={name}")).text
+    assert 'data-label="In Entra">assigned<' in listed
+    shown = (await visitor.get(f"{base}/{accounts[member].id}")).text
+    assert re.search(rf"Assigned through <a [^>]*><bdi>{re.escape(name or '')}", shown)
+    shown = (await visitor.get(f"{base}/{(await pull.users())[alone.id].id}")).text
+    assert ("Assigned directly" in shown, "Assigned through" in shown) == (True, False)
+    by_hand = await create_user(scene.database, scene.one, "by-hand")
+    shown = (await visitor.get(f"/connections/{scene.one.id}/users/{by_hand.id}")).text
+    assert "not linked to a person in Entra" in shown
+
+
+async def test_earlier_holders_of_an_account_are_told(visitor: ConsoleVisitor) -> None:
+    """Issue 12, A person: "holder and earlier holders"."""
+    scene = visitor.scene
+    first, second = (GraphId(f"{number}" * 8 + "-0000-4000-8000-000000000000") for number in (1, 2))
+    command = CreateUser(person("ann"), entra_object_id=first)
+    [made] = await perform(scene.database, scene.one, command)
+    assert isinstance(made.record, User)
+    path = f"/connections/{scene.one.id}/users/{made.record.id}"
+    assert "Earlier holders" not in (await visitor.get(path)).text
+    await perform(scene.database, scene.one, ChangeHolder(made.record.id, second), origin=Origin.GRAPH)
+    shown = (await visitor.get(path)).text
+    assert re.search(
+        rf"Earlier holders</dt>.*?<li value=\"1\">.*?ann@contoso.example.*?{first}", shown, re.DOTALL
+    )
+
+
+async def test_of_two_forms_filled_in_at_once_one_is_saved_and_the_other_told(
+    visitor: ConsoleVisitor,
+) -> None:
+    """The comparison is part of the transaction that writes: neither overwrites the other unseen."""
+    scene = visitor.scene
+    base = f"/connections/{scene.one.id}"
+    opened = (await visitor.get(f"{base}/settings")).text
+    shown = dict(re.findall(r'name="was\.(\w+)" value="([^"]*)"', opened.partition("/settings/policy")[2]))
+    form = {f"was.{name}": value for name, value in shown.items()} | shown
+    sent = [{**form, "interval_minutes": minutes} for minutes in ("7", "9")]
+    answers = await asyncio.gather(*(visitor.post(f"{base}/settings/policy", None, **each) for each in sent))
+    assert sorted(answer.status for answer in answers) == [303, 409]
+    marks = [{"version": hidden((await visitor.get(f"{base}/users/{scene.admin.id}")).text, "version")}] * 2
+    path = f"{base}/users/{scene.admin.id}/protect"
+    answers = await asyncio.gather(*(visitor.post(path, None, **each, protect="yes") for each in marks))
+    assert sorted(answer.status for answer in answers) == [303, 409]
+    lines = {"path": "userName", "source": "mail", "version": "0", "confirmed": "yes"}
+    answers = await asyncio.gather(
+        *(visitor.browser.post(f"{scene.url}{base}/mapping", form=lines) for _ in range(2))
+    )
+    assert sorted(answer.status for answer in answers) == [303, 409]
+
+
+async def test_a_name_is_found_by_its_beginning_and_the_page_says_so(visitor: ConsoleVisitor) -> None:
+    """A page of 100,000 accounts looks at beginnings first, and offers the rest."""
+    scene = visitor.scene
+    for name in ("ann", "joann"):
+        await create_user(scene.database, scene.one, name)
+    path = f"/connections/{scene.one.id}/users"
+    begins = (await visitor.get(f"{path}?q=Ann")).text
+    assert ("Names that begin so" in begins, "joann@" in begins) == (True, False)
+    within = (await visitor.get(f"{path}?q=Ann&anywhere=yes")).text
+    assert ("Names that have it anywhere" in within, "joann@" in within) == (True, True)
+    assert "joann@" in (await visitor.get(f"{path}?q=oann")).text
+    assert "joann@" in (await visitor.get(f"{path}.csv?q=Ann")).text

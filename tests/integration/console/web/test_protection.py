@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import re
+from datetime import timedelta
 
+import pytest
+from sqlalchemy import update
+
+from console.admin import api_tokens
+from console.admin.api_tokens import NewToken
 from console.browser import page_headers
+from console.web.app import ROUTES
 from console.web.visit import write_cursor
-from store import lifecycle
+from store import lifecycle, tables
 from store.directory import sessions
+from store.keys import utc_now
 from store.records import Cause, MarkUser, Origin
 from tests.builders.console_visitor import ConsoleVisitor
-from tests.builders.store_rows import create_user
+from tests.builders.setup_scene import ADA
+from tests.builders.store_rows import create_group, create_user
 
 
 async def test_every_page_forbids_foreign_script_frames_and_caches(visitor: ConsoleVisitor) -> None:
@@ -79,13 +89,21 @@ async def test_a_zone_in_the_cookie_writes_the_times_of_the_viewer(visitor: Cons
         assert (await visitor.get(f"/connections/{visitor.scene.one.id}/users")).status == 200
 
 
-@pytest.mark.parametrize("name", ["users"])
+@pytest.mark.parametrize("name", ["users", "groups", "members", "audit"])
 async def test_an_export_runs_nothing_in_a_spreadsheet(visitor: ConsoleVisitor, name: str) -> None:
     scene = visitor.scene
     await create_user(scene.database, scene.one, "=cmd", displayName="=1+1")
-    page = await visitor.get(f"/connections/{scene.one.id}/{name}.csv")
+    await api_tokens.create(scene.services, ADA, scene.one.id, NewToken("=1+1"))
+    group = await create_group(scene.database, scene.one, "=1+1", scene.admin.id)
+    base = f"/connections/{scene.one.id}"
+    path = f"{base}/groups/{group.id}/{name}" if name == "members" else f"{base}/{name}"
+    page = await visitor.get(f"{path}.csv")
     assert page.headers["Content-Disposition"] == f'attachment; filename="{name}.csv"'
-    assert ",'=1+1," in page.text
+    assert {"members": "ada@contoso.example,"}.get(
+        name, ",'=1+1" if name != "groups" else "'=1+1"
+    ) in page.text
+    listed = json.loads((await visitor.get(f"{path}.json")).text)
+    assert (listed["next"], bool(listed["items"])) == (None, True)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +118,26 @@ async def test_a_cursor_that_no_page_gave_out_begins_the_list_anew(
         for name in ("after", "before", "page"):
             address = f"/connections/{visitor.scene.one.id}/{page}{joined}{name}={write_cursor(place)}"
             assert (await visitor.get(address)).status == 200, address
+
+
+RECENT = [
+    route
+    for route in ROUTES
+    if route.needs_recent_sign_in and not (route.permission or "").startswith("admin:operator")
+]
+
+
+async def test_what_changes_who_has_access_needs_a_recent_sign_in(visitor: ConsoleVisitor) -> None:
+    """Issue 12: "step-up (recent sign-in) for approve, credentials, tokens, enforce": asked before the use case is."""
+    scene = visitor.scene
+    names = {route.name for route in RECENT}
+    assert {"plans.approve", "settings.credential", "tokens.create", "settings.set_mode"} <= names
+    await scene.database.write(
+        lambda conn: conn.execute(
+            update(tables.sessions).values(created_at=utc_now() - timedelta(minutes=16))
+        )
+    )
+    for route in RECENT:
+        path = re.sub(r"{\w+}", "x", route.path.replace("{connection}", scene.one.id))
+        page = await (visitor.post(path) if route.is_form else visitor.get(path))
+        assert (page.status, "Sign in again for this" in page.text) == (403, True), route.name

@@ -190,6 +190,17 @@ async def test_a_mapping_is_previewed_on_a_real_person_before_it_is_saved(visito
     assert (refused.status, "Nothing was changed" in refused.text) == (409, True)
 
 
+async def test_a_check_with_nothing_to_compare_says_so_and_what_to_do(visitor: ConsoleVisitor) -> None:
+    """issue 12: an error says what to do next; there is no suggestion to write into a line."""
+    await visitor.scene.pull.cycle()
+    checked = await visitor.post(f"/connections/{visitor.scene.many.id}/mapping/check")
+    assert checked.status == 200, checked.text
+    assert "Entra has written no account yet, so there is nothing to compare with." in checked.text
+    assert "in Entra, assign a few people and wait for a provisioning cycle" in checked.text
+    for untrue in ("suggests", "0 accounts"):
+        assert untrue not in checked.text
+
+
 async def test_a_status_page_is_framed_by_its_origins_alone_and_syncs_where_allowed(
     visitor: ConsoleVisitor,
 ) -> None:
@@ -269,3 +280,20 @@ async def test_the_provider_of_sign_in_is_set_shown_and_removed_by_its_page(visi
     assert (unknown.status, "No account here" in unknown.text) == (400, True)
     assert (await visitor.post(f"{page}/remove", None)).status == 303
     assert "People sign in by Entra" in (await visitor.get(page)).text
+
+
+async def test_the_identity_of_the_machine_is_for_operators_alone(visitor: ConsoleVisitor) -> None:
+    """Issue 12, Settings: Graph credentials "secret, certificate, federated". With the machine's own identity a tenant's
+    admin could read another tenant's directory.
+    """
+    scene = visitor.scene
+    settings_page = f"/connections/{scene.one.id}/settings"
+    form = {"client_id": "0" * 8 + "-0000-4000-8000-000000000000", "managed_identity": "system"}
+    form["entra_tenant_id"] = form["client_id"]
+    assert "managed identity" not in (await visitor.get(settings_page)).text
+    refused = await visitor.post(f"{settings_page}/credential", None, **form)
+    assert (refused.status, "Only an operator" in refused.text) == (409, True)
+    await enter(visitor, Role.OPERATOR)
+    assert "managed identity" in (await visitor.get(settings_page)).text
+    done = await visitor.post(f"{settings_page}/credential", None, **form)
+    assert (done.status, "notice=credential-saved" in done.location) == (303, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +10,8 @@ import pytest
 
 from store.directory import assessment_results, sessions, users
 from store.errors import AccessRefused
-from store.records import UserId
+from store.records import CycleKind, UserId
+from store.sync import cycles
 from store.tenancy import connections
 from tests.builders.scim_client import PATCH_OP, ScimClient, entra_user
 
@@ -133,3 +135,21 @@ async def test_a_match_query_that_finds_exactly_one_account_is_noted(
         found = await users.get(reading, scope[0], UserId(ida["id"]))
     assert (found.push_found_at is not None) is is_noted
     assert found.version == 1
+
+
+async def test_a_match_is_noted_again_once_a_cycle_has_begun_since(scim: ScimClient) -> None:
+    """identity.md, W2 and W3: what counts is whether the push found the account since a reading began."""
+    scope = scim.connection.tenant_id, scim.connection.id
+    ida = UserId((await scim.create_user(NAME, externalId="ida"))["id"])
+
+    async def found_at() -> datetime:
+        assert (await scim.get("/Users?filter=" + quote(f'userName eq "{NAME}"'))).status == 200
+        async with scim.database.reading() as reading:
+            at = (await users.get(reading, scope[0], ida)).push_found_at
+        assert at is not None
+        return at
+
+    first = await found_at()
+    assert await found_at() == first, "no cycle began in between: one note says it"
+    begun = await scim.database.write(lambda conn: cycles.start(conn, *scope, CycleKind.FULL))
+    assert await found_at() > begun.started_at

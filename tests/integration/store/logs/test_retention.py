@@ -30,7 +30,7 @@ from store.records import (
     SessionTerms,
     SubjectType,
 )
-from store.sync import cycles, drift_reports, held_plans
+from store.sync import cycles, drift_reports, guard_memory, held_plans
 from store.tenancy import api_tokens
 from tests.builders.store_rows import create_user, record_drift
 
@@ -235,7 +235,7 @@ async def test_the_last_report_and_the_last_good_cycle_stay_however_old(
     assert await kept(database, contoso) == {good, held}
     async with database.reading() as conn:
         assert (await drift_reports.report(conn, contoso.tenant_id, contoso.id)).cycle_id == held
-        memory = await cycles.history(conn, contoso.tenant_id, contoso.id, NOW)
+        memory = await guard_memory.history(conn, contoso.tenant_id, contoso.id, NOW)
     assert memory.last_good_counts == {"users": 7}
 
 

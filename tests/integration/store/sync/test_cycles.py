@@ -41,7 +41,7 @@ from store.records import (
     SubjectType,
     UserId,
 )
-from store.sync import cycles, delta_links, drift_reports, held_plans
+from store.sync import cycles, delta_links, drift_reports, guard_memory, held_plans
 from store.tenancy import connections
 from tests.builders.store_rows import create_group, create_user, perform, person, record_drift
 
@@ -98,7 +98,7 @@ async def test_the_guard_remembers_the_last_good_cycle(database: Database, conto
     await _cycle(database, contoso, 4, counts={"users": 20}, held_plan_id=PlanId("p"))
 
     async with database.reading() as conn:
-        memory = await cycles.history(conn, contoso.tenant_id, contoso.id, NOW)
+        memory = await guard_memory.history(conn, contoso.tenant_id, contoso.id, NOW)
 
     assert memory.last_good_counts == {"users": 100}
     assert (memory.last_token_roles, memory.last_scope_key) == (frozenset({"User.Read.All"}), "assigned")
@@ -114,9 +114,9 @@ async def test_before_the_first_cycle_there_is_nothing_to_remember(
     )
 
     async with database.reading() as conn:
-        memory = await cycles.history(conn, contoso.tenant_id, contoso.id, NOW)
+        memory = await guard_memory.history(conn, contoso.tenant_id, contoso.id, NOW)
 
-    assert memory == cycles.Memory(credential_changed_at=NOW)
+    assert memory == guard_memory.Memory(credential_changed_at=NOW)
 
 
 async def test_removals_of_push_and_pull_are_counted_together(

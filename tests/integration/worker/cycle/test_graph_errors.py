@@ -105,6 +105,31 @@ async def test_an_error_about_one_person_proves_nobody_gone(pull: Pull, status: 
 
 
 @pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+async def test_who_is_called_missing_by_one_answer_and_known_by_another_loses_nothing(pull: Pull) -> None:
+    """I1: a 404 for the object, and its own list in the same reading, contradict each other (seed 40056)."""
+    await pull.cycle()
+    entitled, groups = set(pull.directory.entitled()), await pull.groups()
+    person, group = sorted(entitled)[0], sorted(groups)[0]
+    for what in (f"users/{person}", f"groups/{group}"):
+        pull.simulator.simulation.faults.arm(fault(404, "Request_ResourceNotFound", f"GET /v1.0//?{what}\\?"))
+    for subject in (person, group):
+        asked = await pull.provision(subject)
+        assert "until its answers agree" in str(asked.steps), "it is told"
+    pull.directory.change_user(person, {"department": "Elsewhere"})
+    increment = await pull.increment()
+    assert not increment.applied.get(Action.DISABLE)
+    assert "until its answers agree" in (increment.why_full or ""), "it reads everything then"
+    full = await pull.cycle()
+    assert not full.applied.get(Action.DISABLE)
+    assert not full.applied.get(Action.DELETE)
+    assert (await pull.active(), await pull.groups()) == (entitled, groups)
+
+    pull.simulator.simulation.faults.clear()
+    assert (await pull.cycle()).status is CycleStatus.APPLIED
+    assert await pull.active() == entitled
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 async def test_a_long_pause_is_told_and_the_cycle_is_due_when_it_ends(pull: Pull) -> None:
     """429 with `Retry-After: 3600` (Microsoft365-Analytics-Insights#189) shut the tenant without a word."""
     await pull.cycle()

@@ -15,6 +15,7 @@ from store.records import (
     PlanStatus,
 )
 from store.sync import held_plans as plans
+from tests.builders.held_plans import approve_and_apply
 from tests.builders.simulated_connection import Pull
 from worker.cycle import held_plans
 from worker.cycle.report import CycleReport
@@ -154,7 +155,7 @@ async def test_approving_some_rows_leaves_the_others_held_with_their_own_expiry(
     pull: Pull, held: HeldPlan
 ) -> None:
     """Issue 9: "`plan approve --row` leaves the others held, with their own expiry"."""
-    await held_plans.approve(pull.services, held, checksum=held.checksum, by="kim", rows={0, 2})
+    await approve_and_apply(pull.services, held, checksum=held.checksum, by="kim", rows={0, 2})
     [rest] = await _waiting(pull)
     assert (rest.expires_at, rest.cycle_id) == (held.expires_at, held.cycle_id)
     changes = rest.body["changes"]
@@ -165,7 +166,7 @@ async def test_approving_some_rows_leaves_the_others_held_with_their_own_expiry(
     assert report.held_plan is not None
     assert report.held_plan.checksum == rest.checksum
     assert await pull.active() == before
-    await held_plans.approve(pull.services, rest, checksum=rest.checksum, by="kim")
+    await approve_and_apply(pull.services, rest, checksum=rest.checksum, by="kim")
     assert await pull.active() == set(pull.directory.entitled())
 
 

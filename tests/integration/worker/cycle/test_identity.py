@@ -7,12 +7,15 @@ from sqlalchemy import update
 
 from console.documents.reports import plan_rows
 from store import tables
+from store.errors import VersionMoved
 from store.records import (
     Action,
     ChangeUser,
     CreateUser,
+    CycleKind,
     CycleStatus,
     DeleteUser,
+    DisableUser,
     Document,
     DriftKind,
     FindingState,
@@ -22,11 +25,13 @@ from store.records import (
     PlanStatus,
     User,
 )
+from store.records.connections import MappingOrigin
 from store.sync import held_plans, holder_notes
 from store.tenancy import mappings
+from tests.builders.held_plans import approve_and_apply
 from tests.builders.people_and_accounts import CORP, hired, lives, perform, pushed_by, signed_in
 from tests.builders.simulated_connection import Pull
-from worker.cycle.held_plans import approve
+from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 from worker.reconcile.plan_json import plan_from_json
 
 
@@ -89,6 +94,32 @@ async def test_who_gets_a_leavers_name_gets_nothing_else(pull: Pull, fate: str) 
     assert (await pull.cycle()).applied == {}
 
 
+async def test_who_gets_the_name_of_a_removal_that_waited_is_here_with_the_increment_after_the_decision(
+    pull: Pull,
+) -> None:
+    """A newcomer has no row and changed nothing in Entra since: the checkpoint names the person (seed 50020)."""
+    leavers = [hired(pull, f"leo{number}") for number in range(12)]
+    await pull.cycle()
+    for person in leavers:
+        pull.lose(person, "purged")
+    newcomer = hired(pull, "leo3")
+    report = await pull.cycle()
+    assert report.held_plan is not None
+    assert newcomer not in await pull.users()
+    for _ in range(2):
+        assert (await pull.increment()).kind is CycleKind.INCREMENTAL
+        assert newcomer not in await pull.users()
+
+    async with pull.db.reading() as conn:
+        plan = await held_plans.find(conn, report.held_plan.id)
+    await approve_and_apply(pull.services, plan, checksum=plan.checksum, by="ann")
+    report = await pull.increment()
+
+    assert (report.kind, report.applied) == (CycleKind.INCREMENTAL, {Action.CREATE: 1})
+    here = await pull.users()
+    assert (here[newcomer].active, here[newcomer].user_name) == (True, f"leo3@{CORP}")
+
+
 @pytest.mark.parametrize("how", ["wrote", "found"])
 async def test_an_account_that_the_push_gave_away_is_the_new_persons_without_the_old_keys(
     pull: Pull, how: str
@@ -148,6 +179,27 @@ async def test_a_stranger_made_over_scim_is_unmatched_and_waits(pull: Pull) -> N
     assert again.applied == {}
 
 
+async def test_accounts_that_only_the_wrong_mapping_left_unmatched_are_not_ended_by_it(pull: Pull) -> None:
+    """A sheet was filled under one mapping and approved under the next: entitled people lost access (seed 59004)."""
+    hired(pull, "ida")
+    name = f"ida@{CORP}.vendor.example"
+    [account] = await perform(pull, CreateUser({"userName": name, "active": True}))
+    report = await pull.cycle()
+    assert report.held_plan is not None
+    async with pull.db.reading() as conn:
+        plan = await held_plans.find(conn, report.held_plan.id)
+    scope = pull.connection.tenant_id, pull.connection.id
+    mapping = {**DEFAULT_MAPPING, "userName": 'Append([userPrincipalName], ".vendor.example")'}
+    await pull.db.write(lambda conn: mappings.add(conn, *scope, mapping, MappingOrigin.SET, "cli:ada"))
+
+    with pytest.raises(VersionMoved, match="the plan is superseded"):
+        await approve_and_apply(pull.services, plan, checksum=plan.checksum, by="ann")
+    await pull.reload()
+    await pull.cycle()
+
+    assert (await pull.users())[account.id].active
+
+
 async def test_an_unrelated_leaver_is_out_while_unmatched_accounts_wait(pull: Pull) -> None:
     """I12: whatever is held, an unrelated leaver is out within one complete cycle."""
     leaver = hired(pull, "leo")
@@ -190,7 +242,7 @@ async def test_too_many_changes_of_holder_seal_the_accounts_and_wait(pull: Pull)
     )
     async with pull.db.reading() as conn:
         plan = await held_plans.find(conn, report.held_plan.id)
-    await approve(pull.services, plan, checksum=plan.checksum, by="ann")
+    await approve_and_apply(pull.services, plan, checksum=plan.checksum, by="ann")
     await pull.cycle()
     here = await pull.users()
     assert [
@@ -235,7 +287,7 @@ async def test_an_account_that_only_a_proxy_address_names_is_not_taken_from_its_
         plan = await held_plans.find(conn, report.held_plan.id)
     assert "proxyAddresses" in str(plan.body["changes"])
     assert f"{ida} in Entra answers to it" in str(plan.body["changes"])
-    await approve(pull.services, plan, checksum=plan.checksum, by="ann")
+    await approve_and_apply(pull.services, plan, checksum=plan.checksum, by="ann")
     assert (await pull.users())[account.id].active, "Graph was asked once more, and names the person"
 
 
@@ -289,7 +341,7 @@ async def test_unmatched_accounts_are_one_sheet_and_later_ones_join_it(pull: Pul
     assert len(plan_rows(whole)) == 3
     assert "Nobody in Entra" not in other.reason
 
-    await approve(pull.services, whole, checksum=whole.checksum, by="ann", rows=[0, 1])
+    await approve_and_apply(pull.services, whole, checksum=whole.checksum, by="ann", rows=[0, 1])
     [fourth] = await perform(pull, CreateUser({"userName": "four@elsewhere.example", "active": True}))
     assert (await pull.cycle()).status is CycleStatus.HELD, "the seven go on waiting"
 
@@ -297,6 +349,35 @@ async def test_unmatched_accounts_are_one_sheet_and_later_ones_join_it(pull: Pul
     assert [here[each.id].active for each in (*strangers, third, fourth)] == [False, False, True, True]
     rest = [len(plan_rows(plan)) for plan in await plans_that_wait(pull) if plan.id != other.id]
     assert rest == [2], "what is left of the sheet, and who came since"
+
+
+async def test_names_that_moved_before_the_first_reading_end_no_entitled_persons_access(pull: Pull) -> None:
+    """W6, W8: two people swapped names, and the leaver's account is protected. The names would take the other account
+    for the leaver's and end it, and its owner would be refused one. A leaver whose holder is known goes all the same.
+    """
+    leaver, owner = hired(pull, "ada"), hired(pull, "ben")
+    await pushed_by(pull, {"userName": "userPrincipalName", "externalId": "mailNickname"})
+    accounts = {user.user_name: user.id for user in (await pull.users()).values()}
+    mine, theirs = accounts[f"ben@{CORP}"], accounts[f"ada@{CORP}"]
+    known = hired(pull, "leo")
+    await perform(pull, CreateUser({"userName": f"leo@{CORP}", "externalId": known, "active": True}))
+    pull.lose(leaver, "unassigned")
+    await perform(pull, DisableUser(theirs))
+    await perform(pull, MarkUser(theirs, is_protected=True), origin=Origin.CONSOLE)
+    for person, name in ((leaver, "between"), (owner, "ada"), (leaver, "ben")):
+        pull.directory.change_user(person, {"userPrincipalName": f"{name}@{CORP}", "mailNickname": name})
+    pull.lose(known, "disabled")
+
+    report = await pull.cycle()
+    again = await pull.cycle()
+
+    here = {user.id: user for user in (await pull.users()).values()}
+    assert here[mine].active
+    assert here[mine].entra_object_id is None, "whose it is, a person has to say"
+    assert not next(user for user in here.values() if user.entra_object_id == known).active
+    assert (report.status, again.applied) == (CycleStatus.HELD, {})
+    told = [f.state for f in await pull.findings(again) if f.subject_id == mine]
+    assert told == [FindingState.HELD], "the removal waits"
 
 
 async def plans_that_wait(pull: Pull) -> list[HeldPlan]:

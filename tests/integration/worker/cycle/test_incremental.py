@@ -24,6 +24,7 @@ from store.records import (
     DeleteUser,
     DriftKind,
     FindingState,
+    MarkUser,
     MembershipMode,
     Mode,
     Origin,
@@ -34,13 +35,14 @@ from store.records import (
     ScopingClause,
 )
 from store.sync import delta_links, held_plans
+from tests.builders.people_and_accounts import perform
 from tests.builders.simulated_connection import Pull
 from worker.cycle.report import CycleReport
 from worker.cycle.run import CycleRequest, run_cycle
 from worker.locks.hold import Hold, LeaseSettings
 from worker.locks.lease import holding
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
-from worker.reconcile.mapping.attribute_paths import write_paths
+from worker.reconcile.mapping.attribute_paths import read_manager, write_paths
 
 
 @dataclass(slots=True)
@@ -195,6 +197,54 @@ async def test_an_increment_finds_what_happened(team: Team, happening: Callable[
     happening(team)
     report = await proved(team, await team.pull.increment())
     assert report.applied
+
+
+async def test_a_name_of_any_length_fails_no_increment(team: Team) -> None:
+    """PostgreSQL refused the key of a long one, and the cycle with it (seed 63025)."""
+    team.pull.directory.assign(team.hire("eve", mailNickname="n" * 300))
+    await proved(team, await team.pull.increment())
+
+
+async def test_the_last_admin_who_left_goes_with_the_increment_after_another_became_one(team: Team) -> None:
+    """Only the other account changed since: the checkpoint names the one that stays until then (seed 57170)."""
+    pull = team.pull
+    people = await pull.users()
+    await perform(pull, MarkUser(people[team.ana].id, is_admin=True), origin=Origin.CONSOLE)
+    pull.lose(team.ana, "soft_deleted")
+    for _ in range(2):
+        assert (await pull.increment()).applied == {}
+        assert (await pull.users())[team.ana].active
+    await perform(pull, MarkUser(people[team.members[0]].id, is_admin=True), origin=Origin.CONSOLE)
+
+    await proved(team, await pull.increment())
+
+    assert not (await pull.users())[team.ana].active
+
+
+@pytest.mark.parametrize("how", ["restored", "on demand"])
+async def test_who_reports_to_a_manager_who_came_in_between_refers_to_the_account(
+    team: Team, how: str
+) -> None:
+    """No delta names the reports of somebody who is restored, or who was provisioned on demand (seeds 54025, 55003)."""
+    directory = team.pull.directory
+    boss = team.hire("boss")
+    directory.set_manager(team.ana, boss)
+    if how == "restored":
+        await team.pull.set_policy(clear_emptied_attributes=True)
+        directory.assign(boss)
+        await team.pull.increment()
+        directory.soft_delete_user(boss)
+        for _ in range(2):  # the account ends first: until then it may be referred to
+            await team.pull.cycle()
+        assert read_manager((await team.pull.users())[team.ana].document) is None
+        directory.restore_user(boss)
+    else:
+        await team.pull.cycle()
+        directory.assign(boss)
+        await team.pull.provision(boss)
+    await proved(team, await team.pull.increment())
+    people = await team.pull.users()
+    assert read_manager(people[team.ana].document) == people[boss].id
 
 
 @pytest.mark.parametrize("happening", RESTORABLE, ids=lambda happening: happening.__name__)

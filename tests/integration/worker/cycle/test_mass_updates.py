@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from store.records import Action, CycleKind, CycleStatus, PlanStatus
-from store.sync import cycles
+from store.sync import guard_memory
 from store.sync import held_plans as plans
+from tests.builders.held_plans import approve_and_apply
 from tests.builders.simulated_connection import Pull
-from worker.cycle import held_plans
 from worker.cycle.run import CycleRequest
 
 
@@ -28,7 +28,7 @@ async def test_a_mass_update_waits_and_is_written_when_a_person_approves_it(pull
     async with pull.db.reading() as conn:
         connection = pull.connection
         [plan] = await plans.list_for(conn, connection.tenant_id, connection.id, status=PlanStatus.HELD)
-    decided = await held_plans.approve(pull.services, plan, checksum=plan.checksum, by="kim")
+    decided = await approve_and_apply(pull.services, plan, checksum=plan.checksum, by="kim")
     assert decided.applied.counts == {Action.UPDATE: len(pull.directory.entitled())}
     last = await pull.cycle()
     assert (last.status, last.drift, last.held_plan) == (CycleStatus.APPLIED, {}, None)
@@ -47,7 +47,7 @@ async def test_a_dry_run_is_not_what_later_cycles_are_compared_with(pull: Pull) 
     assert await _memory(pull) == before
 
 
-async def _memory(pull: Pull) -> cycles.Memory:
+async def _memory(pull: Pull) -> guard_memory.Memory:
     connection = pull.connection
     async with pull.db.reading() as conn:
-        return await cycles.history(conn, connection.tenant_id, connection.id, pull.services.clock())
+        return await guard_memory.history(conn, connection.tenant_id, connection.id, pull.services.clock())

@@ -335,8 +335,9 @@ async def test_the_proof_of_completeness_is_kept_with_the_cycle(pull: Pull) -> N
     assert proof["token_roles"]
 
 
-async def test_progress_is_told_while_it_runs(pull: Pull) -> None:
+async def test_progress_is_told_while_it_runs(pull: Pull, monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress (phase, done, total) is readable while a cycle runs."""
+    monkeypatch.setattr("worker.progress.WRITE_EVERY_S", 0.0)
     told: list[cycles.Progress] = []
     connection = pull.connection
     settings = LeaseSettings("test", duration_s=30)

@@ -21,10 +21,11 @@ from store.records import (
     User,
 )
 from store.sync import held_plans, holder_notes
+from tests.builders.held_plans import approve_and_apply
 from tests.builders.people_and_accounts import CORP, hired, lives, perform, signed_in
 from tests.builders.simulated_connection import Pull
 from tests.databases.parameters import SQLITE
-from worker.cycle.held_plans import approve, reject
+from worker.cycle.held_plans import reject
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 
 pytestmark = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
@@ -61,7 +62,7 @@ async def test_a_held_change_of_holder_is_not_approved_once_the_earlier_holder_i
     pull.directory.change_user(successor, {"userPrincipalName": f"other@{CORP}", "mailNickname": "other"})
     pull.directory.restore_user(back)
 
-    await approve(pull.services, plan, checksum=plan.checksum, by="ann")
+    await approve_and_apply(pull.services, plan, checksum=plan.checksum, by="ann")
 
     after = {user.id: user.entra_object_id for user in (await pull.users()).values()}
     assert after[before[back].id] == back
@@ -160,7 +161,7 @@ async def test_a_plan_to_disable_somebody_takes_nothing_from_the_next_holder(pul
     successor = hired(pull, "lea0")
     await perform(pull, ChangeUser(account.id, lambda document: {**document, "externalId": successor}))
 
-    await approve(pull.services, plan, checksum=plan.checksum, by="ann")
+    await approve_and_apply(pull.services, plan, checksum=plan.checksum, by="ann")
     await pull.cycle()
 
     assert (await pull.users())[successor].active

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulator.faults import parse_fault
-from store.records import Action, CycleStatus, DriftFinding, DriftKind
+from store.records import Action, CycleKind, CycleStatus, DriftFinding, DriftKind, FindingState
 from tests.builders.simulated_connection import Pull
 from tests.databases.parameters import SQLITE
 from worker.cycle.report import CycleReport
@@ -51,6 +51,20 @@ async def test_a_user_without_a_state_is_not_created(pull: Pull) -> None:
     assert report.complete
     assert odd not in await pull.users()
     assert [each.subject_id for each in await unknown(pull, report)] == [odd]
+
+
+async def test_a_user_without_a_state_is_asked_for_again_by_the_next_increment(pull: Pull) -> None:
+    """No delta tells when Graph answers: the person waited for the next full cycle (seed 58164)."""
+    odd = sorted(pull.directory.entitled())[0]
+    distort(pull, USERS, **{odd: {"accountEnabled": None}})
+    await pull.cycle()
+    pull.simulator.simulation.faults.clear()
+
+    report = await pull.increment()
+
+    assert (report.kind, report.error) == (CycleKind.INCREMENTAL, None)
+    assert (await pull.users())[odd].active
+    assert [each.state for each in await unknown(pull, report)] == [FindingState.RESOLVED]
 
 
 async def test_all_users_without_a_state_are_a_missing_permission(pull: Pull) -> None:

@@ -505,3 +505,26 @@ async def test_the_worker_sends_within_two_seconds_of_the_commit_though_others_h
         await mail.people("ann")
         await asyncio.wait_for(arrived.wait(), 2)
         released.set()
+
+
+async def test_an_endpoint_that_takes_what_it_is_sent_gets_the_next_batch_at_once(
+    mail: Post, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of leavers at once: an app that answers waits for no next look, which is an hour away here."""
+    monkeypatch.setenv("LEAVER_ALLOW_SIMULATOR", "1")
+    monkeypatch.setattr("worker.delivery.run.LOOK_EVERY_S", 3_600)
+    monkeypatch.setattr("worker.delivery.deliver.BATCH", 2)
+    ids, all_came = await mail.people("ann", "ben", "cy", "dee", "eve"), asyncio.Event()
+
+    async def note(number: int) -> web.StreamResponse:
+        if number == len(ids):
+            all_came.set()
+        return web.Response(status=204)
+
+    receiver = Receiver(note)
+    await mail.endpoint(receiver)
+    await settled_events(mail.database).settle(1)
+    settings = Settings(database_url=database_url, secret_key=(SecretStr(secret_key("a sender")),))
+    async with delivering(build_services(settings, mail.database)):
+        await asyncio.wait_for(all_came.wait(), 20)
+    assert receiver.ids == ids

@@ -12,7 +12,7 @@ from store.sync import cycles, leases
 from store.tenancy import connection_health
 from tests.builders.simulated_connection import Pull
 from worker.jobs.queue import Job, JobId, JobKind, JobProgress, JobState
-from worker.jobs.runner import LARGE, MOST_YIELDS, Runner, submit_due
+from worker.jobs.runner import LARGE, MANY_PEOPLE, MOST_YIELDS, Runner, submit_due
 from worker.locks.hold import LeaseSettings
 
 
@@ -44,9 +44,20 @@ async def test_a_cycle_leaves_behind_how_many_people_it_found(pull: Pull) -> Non
     assert pull.connection.people == len(pull.directory.entitled())
 
 
-@pytest.mark.parametrize(("people", "is_large"), [(None, False), (LARGE - 1, False), (LARGE, True)])
-async def test_a_large_directory_is_queued_apart(pull: Pull, people: int | None, is_large: bool) -> None:
-    """A tenant with 1,000,000 users does not starve the small."""
+@pytest.mark.parametrize(
+    ("people", "is_small", "is_large"),
+    [
+        (None, False, False),
+        (MANY_PEOPLE - 1, True, False),
+        (MANY_PEOPLE, False, False),
+        (LARGE - 1, False, False),
+        (LARGE, False, True),
+    ],
+)
+async def test_small_and_large_directories_are_queued_apart(
+    pull: Pull, people: int | None, is_small: bool, is_large: bool
+) -> None:
+    """A tenant with 1,000,000 users does not starve the small, of which many wait for Graph at once."""
     connection, now = pull.connection, pull.services.clock()
     await pull.db.write(
         lambda conn: connection_health.note_success(
@@ -55,7 +66,9 @@ async def test_a_large_directory_is_queued_apart(pull: Pull, people: int | None,
     )
     engine = Noting()
     await submit_due(pull.services, engine)  # type: ignore[arg-type]
-    assert [(job.is_scheduled, job.is_large) for job in engine.jobs] == [(True, is_large)]
+    assert [(job.is_scheduled, job.is_small, job.is_large) for job in engine.jobs] == [
+        (True, is_small, is_large)
+    ]
 
 
 async def test_a_cycle_that_gave_way_often_enough_comes_to_its_end(pull: Pull) -> None:

@@ -6,8 +6,8 @@ from store.logs import provisioning_log
 from store.records import CycleId, DriftKind, FindingState, LogEntry, Mode
 from store.sync import cycles, drift_reports, held_plans
 from store.sync.drift_reports import DriftReport
+from tests.builders.held_plans import approve_and_apply
 from tests.builders.simulated_connection import Pull
-from worker.cycle import held_plans as decisions
 from worker.on_demand.report import OnDemandReport, OnDemandResult
 
 ADA = "cli:ada"
@@ -73,7 +73,7 @@ async def test_an_approved_row_is_repaired_in_the_report_that_held_it(pull: Pull
     assert (await pull.cycle()).findings["held"] == 12
     async with pull.db.reading() as conn:
         [plan] = await held_plans.list_for(conn, pull.connection.tenant_id, pull.connection.id)
-    decided = await decisions.approve(pull.services, plan, checksum=plan.checksum, by="kim", rows=[0])
+    decided = await approve_and_apply(pull.services, plan, checksum=plan.checksum, by="kim", rows=[0])
     assert decided.plan.decided_by == "kim"
     shown = await _report(pull)
     assert (shown.counts["held"], shown.counts["repaired"]) == (11, 1)

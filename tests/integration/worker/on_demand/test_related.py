@@ -10,6 +10,7 @@ from simulator.faults import Fault
 from store import lifecycle
 from store.records import (
     Cause,
+    ChangeUser,
     CreateGroup,
     CreateUser,
     Document,
@@ -327,3 +328,32 @@ async def test_rivals_are_looked_for_by_what_the_mapping_reads(pull: Pull) -> No
 
     assert report.steps[2].data["rivals"] == [two]
     assert report.steps[2].data["candidates"] == [here.id]
+
+
+async def test_who_is_left_as_they_are_was_skipped_though_another_account_got_its_name(pull: Pull) -> None:
+    """The admin asked for a leaver who waits for a person: "updated" would say that it is done (seed 54184)."""
+    mara, bo = hired(pull, "mara"), hired(pull, "bo")
+    await pull.cycle()
+    pull.directory.unassign(mara)
+    await pull.cycle()
+    leaver = (await pull.users())[mara]
+    assert not leaver.active
+    connection, cause = pull.connection, Cause(Origin.SCIM, "a request")
+    await lifecycle.perform(
+        pull.db,
+        connection.tenant_id,
+        connection.id,
+        [ChangeUser(leaver.id, lambda document: {**document, "active": True})],
+        cause,
+    )
+    pull.directory.change_user(bo, {"userPrincipalName": f"zoe@{CORP}"})
+    pull.directory.change_user(mara, {"userPrincipalName": f"bo@{CORP}"})
+
+    report = await pull.provision(mara)
+
+    here = await pull.users()
+    assert (report.result, here[mara].active, here[bo].user_name) == (
+        OnDemandResult.SKIPPED,
+        True,
+        f"zoe@{CORP}",
+    )

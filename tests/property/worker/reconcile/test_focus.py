@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from store.records import Action, CycleKind, DriftKind, GraphId, MembershipMode, Policy
@@ -15,6 +15,8 @@ from tests.builders.reconcile.snapshots import planned
 from worker.reconcile.dependencies import Lookup, missing_reads
 from worker.reconcile.mapping.attribute_mapping import compile_mapping
 from worker.reconcile.plan import Change, Finding, Plan, Subject
+from worker.reconcile.planning.leavers import MAY_BE_ANOTHERS
+from worker.reconcile.planning.withheld_links import LINK_WITHHELD
 from worker.reconcile.snapshot import Focus, Snapshot
 from worker.reconcile.state import State
 
@@ -38,7 +40,14 @@ def test_a_focused_plan_of_a_part_is_the_focused_part_of_the_whole_plan(
     snapshot, state, policy = _with_admins_elsewhere(inputs)
     focus, part, rows = _read(snapshot, state, policy, asked)
     narrow, whole = planned(part, rows, policy, focus), planned(snapshot, state, policy, focus)
+    assume(not _doubts_names(whole))
     assert _of_known_holders(narrow) == _of_known_holders(whole)
+
+
+def _doubts_names(plan: Plan) -> bool:
+    """Whether somebody entitled is left without an account: only a reading of everybody can tell, and links less."""
+    is_withheld = any(finding.detail == LINK_WITHHELD for finding in plan.findings)
+    return is_withheld or any(change.hold_reason == MAY_BE_ANOTHERS for change in plan.changes)
 
 
 def _of_known_holders(plan: Plan) -> tuple[list[Change], list[Finding]]:
@@ -61,6 +70,7 @@ def test_a_focus_chooses_from_the_whole_plan_and_adds_nothing_of_its_own(
     snapshot, state, policy = _with_admins_elsewhere(inputs)
     focus, _, _ = _read(snapshot, state, policy, asked)
     focused, whole = planned(snapshot, state, policy, focus), planned(snapshot, state, policy)
+    assume(not _doubts_names(whole) and not _doubts_names(focused))
     leaving = {change.subject for change in whole.changes if change.action is Action.DISABLE}
     own = [change for change in focused.changes if change.member not in leaving]
     assert set(map(repr, own)) <= set(map(repr, whole.changes))

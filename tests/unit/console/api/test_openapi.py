@@ -48,6 +48,17 @@ def test_every_operation_is_described() -> None:
             assert len(places) == len(set(places))
 
 
+def test_no_operation_makes_or_changes_a_user_or_group() -> None:
+    """IPSIE: no local creation and no local changes; the marks that guard an account are Leaver's own."""
+    at_records = re.compile(r"/(users|groups)(/\{(user|group)\})?$")
+    writing = {(each.method, each.path) for each in OPERATIONS if each.method != "GET"}
+    assert {each for each in writing if at_records.search(each[1])} == {
+        ("PATCH", "/connections/{connection}/users/{user}")
+    }
+    marks = DOCUMENT["components"]["schemas"]["MarksBody"]
+    assert set(marks["properties"]) == {"protected", "admin"}
+
+
 def _references(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         if isinstance(value.get("$ref"), str):

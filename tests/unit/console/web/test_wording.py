@@ -65,6 +65,7 @@ def test_the_audit_shows_what_changed_and_not_what_a_form_sent_besides() -> None
         ("cli:ada", "ada (command line)"),
         ("web:user 01a22435-67de-779b-9f0a-3fa5f7e24407", "admin f7e24407 (console)"),
         ("worker", "worker"),
+        ("user 01a22435-67de-779b-9f0a-3fa5f7e24407", "admin f7e24407"),
         (None, ""),
     ],
 )

@@ -165,6 +165,7 @@ def test_an_edited_mapping_keeps_the_matching_order() -> None:
         pytest.param('Switch([b], "?", "ONE", "1", "TWO", "2")', "2", id="switch"),
         pytest.param('Switch([a], , "x", "1")', None, id="switch without default"),
         pytest.param('ToLower(Append([b], "!"))', "two!", id="nested"),
+        pytest.param('ToUpper("straße")', "STRAßE", id="letter by letter, as .NET"),
         pytest.param("Coalesce([none], [b])", "TWO", id="coalesce"),
     ],
 )

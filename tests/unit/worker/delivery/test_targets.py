@@ -56,6 +56,21 @@ def test_the_simulators_switch_opens_this_machine_alone() -> None:
             check_url(url, allows_loopback=True)
 
 
+NEVER = [*("169.254.169.254", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "127.0.0.1", "::1")]  # noqa: S104
+
+
+def test_an_operators_own_network_is_allowed_without_this_machine_and_link_local_addresses() -> None:
+    """Decision 16: at 169.254.169.254 a cloud gives its machines their credentials."""
+    for address in ("10.0.0.8", "172.16.3.4", "192.168.1.1", "fc00::1", "::ffff:10.0.0.8", "93.184.216.34"):
+        check_address(ip_address(address), allows_loopback=False, allows_private=True)
+    for address in (*NEVER, "::ffff:169.254.169.254", "64:ff9b::7f00:1"):
+        with pytest.raises(TargetRefused):
+            check_address(ip_address(address), allows_loopback=False, allows_private=True)
+    check_url("https://10.0.0.8/realm", allows_loopback=False, allows_private=True)
+    with pytest.raises(TargetRefused):
+        check_url("http://10.0.0.8/realm", allows_loopback=False, allows_private=True)
+
+
 class Rebinding(AbstractResolver):
     """Answers a public address first, and this machine from then on."""
 
@@ -83,5 +98,5 @@ async def test_a_name_that_points_elsewhere_at_the_second_look_is_refused() -> N
     async with open_session(allows_loopback=False, resolver=names) as session:
         result = await post(session, "https://rebind.example/", b"{}", {}, allows_loopback=False)
     assert not result.is_taken
-    assert "private" in result.why
+    assert "local" in result.why
     assert names.asked == 2, "one look-up for one delivery"

@@ -15,10 +15,11 @@ from worker.errors import InstallationFault
 from worker.graph.auth.credentials import Credential
 from worker.graph.auth.tokens import TokenSource
 from worker.graph.errors import ConnectionFault
+from worker.graph.graph_query import GraphQuery
 from worker.graph.http.throttle import Priority
 from worker.graph.http.transport import Transport
 from worker.graph.network import HttpOrigin, NetworkMisconfigured, proxy_to, tls_context
-from worker.graph.queries import READ_USERS, GraphQuery
+from worker.graph.queries import READ_USERS
 
 LOGIN, GRAPH = (
     HttpOrigin.of("https://login.microsoftonline.com"),

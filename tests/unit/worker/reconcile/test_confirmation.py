@@ -336,6 +336,28 @@ def test_what_concerns_no_person_says_so() -> None:
     assert said(busy())[0] == "create bo@corp.example"
 
 
+@pytest.mark.parametrize(
+    ("said_of_inner", "expected"),
+    [
+        pytest.param(
+            answer("inner", group=None, member_of=["sales"]), Confirmation.ENTITLED, id="still a member"
+        ),
+        pytest.param(answer("inner", group=None, member_of=[]), Confirmation.GONE, id="no member any more"),
+        pytest.param(answer("inner", found=False), Confirmation.GONE, id="deleted"),
+        pytest.param(answer("inner", group=None), Confirmation.UNKNOWN, id="its groups could not be read"),
+        pytest.param(None, Confirmation.UNKNOWN, id="not asked"),
+    ],
+)
+def test_a_nested_group_is_taken_out_on_its_own_answer(
+    said_of_inner: Evidence | None, expected: Confirmation
+) -> None:
+    """A list of members that came back empty took a group out of another, and with it what its people have by it."""
+    state = holding(groups=[SALES, group_row("g2", name="Inner", entra="inner")], members={"g1": ["g2"]})
+    [removal] = planned(reading(groups={"sales": [], "inner": []}), state).changes
+    assert removal.action is Action.REMOVE_MEMBER
+    assert confirm(removal, {} if said_of_inner is None else {"inner": said_of_inner}) is expected
+
+
 # --- Changes of holder
 
 

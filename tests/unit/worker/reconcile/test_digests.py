@@ -219,6 +219,23 @@ def test_a_row_that_moved_while_graph_was_read_was_not_compared() -> None:
     assert list(digests.unchanged_groups(looked)) == []
 
 
+def test_whose_membership_was_left_alone_agrees_on_nothing_at_a_new_version_either() -> None:
+    """An empty digest of the old version would not reach the row that the plan changed (simulation, seed 41027)."""
+    touched = group_row("crew", entra="crew", modified=NOW)
+    old = replace(twin(ANN), document={**twin(ANN).document, "displayName": "Someone"})
+    state = holding([twin(BOB), old], [touched], {"crew": ("row-bob",)})
+    snapshot = directory()
+    made = planned(snapshot, state)
+    assert [c.action for c in made.changes] == [Action.UPDATE]
+    assert made.again == {"row-ann"}
+    versions = {"row-ann": old.version + 1}
+    looked = ComparedState(
+        snapshot, entitlement_of(snapshot, ENFORCE), state, None, made, made.changes, versions
+    )
+    agreed = {each.id for each in digests.unchanged_users(looked) if each.agreed}
+    assert agreed == {"row-bob"}
+
+
 def test_another_policy_has_other_digests() -> None:
     """What somebody is compared by is part of what was agreed on."""
     keys = {

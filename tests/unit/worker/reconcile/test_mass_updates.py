@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
 
-from store.records import Action, Mode, Policy
+from store.records import Action, FindingState, Mode, Policy
 from tests.builders.reconcile.snapshots import (
     ENFORCE,
     NOW,
     gone,
+    group_row,
     holding,
     partial,
     person,
@@ -19,6 +21,8 @@ from tests.builders.reconcile.snapshots import (
     twin,
 )
 from tests.builders.reconcile.snapshots import row as account
+from worker.apply.apply_plan import Applied
+from worker.apply.findings import findings
 from worker.reconcile.entitlement import entitlement_of
 from worker.reconcile.guard import judge, partition
 from worker.reconcile.plan import Change, Decision, Plan, PlanPartition, Verdict
@@ -92,6 +96,81 @@ def test_updates_of_which_a_person_was_asked_are_not_asked_again() -> None:
     assert verdict.decision is Decision.APPLY
     assert (len(parts.waiting), len(parts.accepted), parts.hold) == (3, 5, None)
     assert Action.UPDATE not in {change.action for change in parts.apply}
+
+
+def test_a_newcomer_whose_name_a_rejected_change_keeps_does_not_wait_for_a_decision() -> None:
+    """A person has decided: no plan waits, so the cycle is not held, and the newcomer is told as open."""
+    old = account("r1", name="ana@corp.example", external_id="old", entra="gone", active=False)
+    newcomer = person("new", userPrincipalName="ana@corp.example")
+    snapshot, state = reading([newcomer], ["new"]), holding([old])
+    [release, create] = planned(snapshot, state).changes
+    assert (release.action, create.action) == (Action.RELEASE_NAMES, Action.CREATE)
+    rejected = {release.removal_key: "Accepted risk: rejected by kim on 2026-11-01."}
+    made, _, parts = judged(snapshot, state, History(accepted=rejected))
+    assert (parts.apply, parts.waiting, parts.hold) == ((), (), None)
+    assert [(each.change.action, each.is_follower) for each in parts.accepted] == [
+        (Action.RELEASE_NAMES, False),
+        (Action.CREATE, True),
+    ]
+    told = findings(made, parts, Applied((), (), {}), {}, NOW)
+    assert [each.state for each in told] == [FindingState.ACCEPTED, FindingState.OPEN]
+
+
+@pytest.mark.parametrize("first", ["ana", "bob"])
+def test_who_is_to_have_a_name_that_a_rejected_update_keeps_is_told_and_not_written(first: str) -> None:
+    """Two people swapped their names, and the update of one was rejected: the other's would be refused by the store."""
+    ana = person("ana", userPrincipalName="bob@corp.example")
+    bob = person("bob", userPrincipalName="ana@corp.example")
+    rows = [twin(person("ana")), twin(person("bob"))]
+    snapshot, state = reading([ana, bob], ["ana", "bob"]), holding(rows)
+    swapped = {str(each.subject.graph_id): each for each in updates(planned(snapshot, state))}
+    rejected = {swapped[first].removal_key: "Accepted risk: rejected by kim on 2026-11-01."}
+    _, _, parts = judged(snapshot, state, History(accepted=rejected))
+    assert (parts.apply, parts.waiting, parts.hold) == ((), (), None)
+    assert {each.change.subject.graph_id: each.is_follower for each in parts.accepted} == {
+        first: False,
+        "bob" if first == "ana" else "ana": True,
+    }
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["ana", "bob", "new"])))
+def test_a_chain_of_names_waits_whole_behind_a_release_that_is_held(
+    order: tuple[str, ...],
+) -> None:
+    """The third would take the name that the second keeps: the store would refuse it in every cycle."""
+    wanted = {"ana": "cid", "bob": "ana", "new": "bob"}
+    people = [person(who, userPrincipalName=f"{wanted[who]}@corp.example") for who in order]
+    old = account("r9", name="cid@corp.example", external_id="cid", entra="gone")
+    snapshot, state = (
+        reading(people, list(wanted)),
+        holding([old, twin(person("ana")), twin(person("bob"))]),
+    )
+    made = planned(snapshot, state)
+    release = next(each for each in made.changes if each.action is Action.RELEASE_NAMES)
+    _, _, parts = judged(snapshot, state, History(waiting=frozenset({release.removal_key})))
+    assert [change for change in parts.apply if "userName" in change.after] == []
+    assert {change.subject.graph_id for change in parts.followers} == set(wanted)
+
+
+@pytest.mark.parametrize("decision", ["waits", "rejected"])
+def test_a_group_that_is_to_have_the_name_of_one_that_stays_follows_it(decision: str) -> None:
+    """Two groups of Entra may have one name; here the second would be refused in every cycle (seed 54168)."""
+    snapshot = reading(
+        [person("ana")], ["ana"], {"g2": [], "g3": ["ana"]}, names={"g2": "Finance", "g3": "Team 2"}
+    )
+    state = holding(
+        [twin(person("ana"))],
+        [group_row("r1", name="Finance", entra="g1"), group_row("r2", name="Team 2", entra="g2")],
+    )
+    delete = next(each for each in planned(snapshot, state).changes if each.action is Action.DELETE)
+    history = (
+        History(waiting=frozenset({delete.removal_key}))
+        if decision == "waits"
+        else History(accepted={delete.removal_key: "Accepted risk: rejected by kim on 2026-11-01."})
+    )
+    _, _, parts = judged(snapshot, state, history)
+    assert (parts.apply, parts.hold, parts.dropped) == ((), None, ())
+    assert {change.subject.graph_id for change in parts.followers} == {"g2", "g3"}
 
 
 def test_one_more_of_them_waits_too() -> None:

@@ -14,6 +14,7 @@ from store.records import Connection
 from tests.builders.certificates import CERTIFICATE, KEY, make_certificate, make_key, pem_of
 from tests.builders.graph_reading import HURRIED, LEAST, connection_to, secret_of
 from worker.graph.auth.credentials import Credential
+from worker.graph.auth.kept_tokens import KeptTokens
 from worker.graph.errors import (
     ConnectionFault,
     ConnectionUnusable,
@@ -315,3 +316,36 @@ async def test_a_connection_that_cannot_be_opened_fails_the_first_step(simulator
     connection = replace(connection_to(simulator), client_id=None)
     [step] = await probe(connection, secret_of(simulator), HURRIED)
     assert (step.name, step.ok) == ("credential", False)
+
+
+async def test_a_kept_token_serves_the_next_client_until_one_fails_or_reads_everything(
+    simulator: Simulator,
+) -> None:
+    """Two of the eight requests of an increment were for a token; a full cycle wants the permissions of now."""
+    kept, place = KeptTokens(), (connection_to(simulator), secret_of(simulator), HURRIED)
+
+    async def roles_by_a_client() -> frozenset[str]:
+        async with open_graph(*place, kept) as graph:
+            return await graph.token_roles()
+
+    before = await roles_by_a_client()
+    simulator.simulation.registration.roles = before - {"Group.Read.All"} | {"Sites.Read.All"}
+    assert await roles_by_a_client() == before
+    async with open_graph(*place, kept) as graph:
+        graph.renew_permissions()
+        assert "Sites.Read.All" in await graph.token_roles()
+    assert "Sites.Read.All" in await roles_by_a_client()
+    simulator.simulation.registration.roles = before
+    with pytest.raises(KeyError):
+        async with open_graph(*place, kept):
+            raise KeyError
+    assert await roles_by_a_client() == before
+
+
+async def test_another_credential_has_no_part_in_a_kept_token(simulator: Simulator) -> None:
+    kept, connection = KeptTokens(), connection_to(simulator)
+    async with open_graph(connection, secret_of(simulator), HURRIED, kept) as graph:
+        await graph.token_roles()
+    async with open_graph(connection, Credential(secret="wrong~secret"), HURRIED, kept) as graph:
+        with pytest.raises(CredentialsRejected):
+            await graph.token_roles()

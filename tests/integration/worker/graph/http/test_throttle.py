@@ -12,11 +12,12 @@ from simulator.server import Simulator, running_simulator
 from store.records import CycleKind, GraphId
 from tests.builders.graph_reading import connection_to, reading, secret_of, unfinished
 from worker.graph import queries
+from worker.graph.graph_query import GraphQuery
 from worker.graph.http.client import GraphClient, open_graph
 from worker.graph.http.retry import RetryPolicy
 from worker.graph.http.throttle import Priority, throttle_for
 from worker.graph.network import HttpOrigin
-from worker.graph.queries import GraphQuery, UserShape
+from worker.graph.queries import UserShape
 from worker.graph.read.snapshot import read_snapshot
 
 PATIENT = RetryPolicy(attempts=20, total_s=30.0, first_wait_s=0.01, longest_wait_s=0.1, answer_within_s=5.0)

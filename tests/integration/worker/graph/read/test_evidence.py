@@ -155,6 +155,56 @@ async def test_a_strangers_404_is_no_evidence() -> None:
         assert not (await about(run, person)).readable
 
 
+async def test_a_404_for_a_whole_batch_says_nothing_of_what_was_in_it() -> None:
+    """Only Graph's word about an object is proof: the batch was not taken, and each person exists."""
+    async with reading() as run:
+        person = next(iter(run.simulator.directory.users))
+        group = assigned_group(run.simulator.directory)
+        run.break_down(match=r"POST /v1.0/\$batch", status=404)
+        found = await confirmed(run, absentee(person), absent_group(group))
+        assert not found[person].readable
+        assert not found[group].readable
+        assert "batch" in found[person].detail
+
+
+def not_found(what: str) -> dict[str, Any]:
+    return {
+        "match": f"GET /v1.0/{what}",
+        "status": 404,
+        "body": {"error": {"code": "Request_ResourceNotFound", "message": "does not exist"}},
+    }
+
+
+@pytest.mark.parametrize("roles", [DEFAULT_CONSENT, LEAST], ids=["usual", "least"])
+async def test_who_is_called_missing_and_has_groups_is_not_taken_for_gone(roles: frozenset[str]) -> None:
+    """One answer says "does not exist", another of the same reading knows the object: nothing is known."""
+    async with reading() as run:
+        run.simulator.simulation.registration.roles = roles
+        person, group = next(iter(run.simulator.directory.users)), assigned_group(run.simulator.directory)
+        run.break_down(**not_found(f"users/{person}\\?"))
+        run.break_down(**not_found(f"groups/{group}\\?"))
+        found = await confirmed(run, absentee(person), absent_group(group))
+        assert [found[person].readable, found[group].readable] == [False, False]
+        assert "answers agree" in found[person].detail
+        assert "answers agree" in found[group].detail
+        run.simulator.simulation.faults.clear()
+        found = await confirmed(run, absentee(person), absent_group(group))
+        assert [found[person].user_found, found[group].user_found] == [True, True]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_who_is_called_missing_is_gone_only_if_the_groups_are_too(status: int) -> None:
+    """A list that cannot be read says nothing of whether the person exists."""
+    async with reading() as run:
+        person = next(iter(run.simulator.directory.users))
+        run.simulator.directory.soft_delete_user(person)
+        run.simulator.directory.purge_user(person)
+        run.break_down(match=f"users/{person}/memberOf", status=status)
+        assert not (await about(run, person)).readable
+        run.simulator.simulation.faults.clear()
+        assert (await about(run, person)).readable
+
+
 async def test_the_least_permissions_are_enough() -> None:
     """`/users/{id}/appRoleAssignments` takes Directory.Read.All; without it the list is read anew, once."""
     async with reading(users=200) as run:
@@ -166,6 +216,20 @@ async def test_the_least_permissions_are_enough() -> None:
         assert (found[assigned].readable, found[assigned].assigned_directly) == (True, True)
         assert (found[other].readable, found[other].assigned_directly) == (True, False)
         assert len(run.requests("appRoleAssignedTo")) == 1
+
+
+async def test_a_refusal_against_the_permission_is_no_reason_to_believe_the_list_twice() -> None:
+    """The application's list lags behind: it is what seemed to leave the person out already (seed 61014)."""
+    async with reading() as run:
+        directory = run.simulator.directory
+        person = unassigned_person(directory)
+        directory.assign(person)
+        run.simulator.simulation.behaviour.assignment_lag_s = 600.0
+        run.break_down(match=f"users/{person}/appRoleAssignments", status=403)
+        assert not (await about(run, person)).readable
+        run.simulator.simulation.faults.clear()
+        found = await about(run, person)
+        assert (found.readable, found.assigned_directly) == (True, True)
 
 
 async def test_nesting_counts_where_the_policy_says_so() -> None:
@@ -203,6 +267,18 @@ async def test_groups_are_asked_for_by_themselves(roles: frozenset[str]) -> None
         assert found[gone].user_found is False
         pushed = (await confirmed(run, absent_group(None, ("id", assigned))))["local"]
         assert (pushed.graph_id, pushed.assigned_directly) == (assigned, True)
+
+
+async def test_which_groups_hold_a_group_is_asked_of_the_group() -> None:
+    """A list of members may come back short; a group that cannot say where it is decides nothing."""
+    async with reading() as run:
+        directory = run.simulator.directory
+        outer = assigned_group(directory)
+        inner = directory.create_group({"displayName": "Inner"}).id
+        directory.add_member(outer, inner)
+        assert (await confirmed(run, absent_group(inner)))[inner].member_of == frozenset({outer})
+        run.break_down(match=f"groups/{inner}/memberOf", status=503)
+        assert (await confirmed(run, absent_group(inner)))[inner].member_of is None
 
 
 @pytest.mark.parametrize("part", [r"groups/{id}\?", "groups/{id}/appRoleAssignments"])

@@ -13,7 +13,7 @@ from aiohttp import web
 from store.records import GraphId
 from tests.builders.graph_reading import HURRIED, LEAST, Reading, list_named, reading, unfinished
 from worker.graph.errors import ApplicationNotFound, ConnectionFault, ConsentMissing, ServiceFault, Throttled
-from worker.graph.queries import GraphQuery
+from worker.graph.graph_query import GraphQuery
 from worker.graph.read import pages
 from worker.reconcile.completeness import gaps
 from worker.reconcile.snapshot import Snapshot

@@ -9,7 +9,7 @@ from simulator.directory import Directory
 from simulator.objects import JsonValue
 from store.records import GraphId, MembershipMode
 from tests.builders.graph_reading import LEAST, Reading, reading, unfinished
-from worker.graph.errors import AmbiguousSubject, BadRequest, ConsentMissing, SubjectNotFound
+from worker.graph.errors import AmbiguousSubject, BadRequest, ConsentMissing, ServiceFault, SubjectNotFound
 from worker.graph.read.subject import start_reading
 from worker.reconcile.snapshot import Snapshot
 
@@ -249,6 +249,18 @@ async def test_what_a_person_is_assigned_by_is_whole_or_unfinished(part: str, fa
         found = await subject(run, person)
         assert unfinished(found)
         assert all(read.detail for read in unfinished(found))
+
+
+@pytest.mark.parametrize("kind", ["user", "group"])
+async def test_a_404_for_a_whole_batch_finds_nobody_missing(kind: str) -> None:
+    """The subject was not looked for: on demand ends with Graph's fault, and nothing is concluded."""
+    async with reading() as run:
+        directory = run.simulator.directory
+        held = next(r.principal_id for r in directory.live_assignments() if r.principal_type == "Group")
+        subjects = {"user": new_person(directory), "group": held}
+        run.break_down(match=r"POST /v1.0/\$batch", status=404)
+        with pytest.raises(ServiceFault, match="batch"):
+            await subject(run, subjects[kind])
 
 
 async def test_a_group_of_the_person_that_is_gone_assigns_nobody() -> None:

@@ -21,6 +21,7 @@ from store.records import (
     Action,
     ApiToken,
     ConnectionId,
+    DriftKind,
     LogEntry,
     LogStatus,
     Origin,
@@ -252,6 +253,13 @@ def test_evidence_is_read_out_in_a_few_words(answer: Mapping[str, Any], words: s
         "assigned_by_group": False,
     }
     assert entra_says({"graph": {**whole, **answer}}) == words
+
+
+def test_a_search_that_found_no_one_is_not_told_as_an_absence() -> None:
+    """identity.md, W9: absence is proven about an object id only."""
+    evidence = {"graph": {"readable": True, "soft_deleted_at": None, "user_found": False}}
+    assert entra_says(evidence, DriftKind.UNMATCHED_ACCOUNT) == "no one was found"
+    assert entra_says(evidence, DriftKind.MISSED_DEPROVISION) == "does not exist"
 
 
 def test_doctor_tells_what_failed_from_what_waits_and_shows_every_remedy() -> None:

@@ -13,11 +13,12 @@ from aiohttp.test_utils import TestServer
 
 from worker.graph.auth.tokens import TokenSource
 from worker.graph.errors import BadRequest, ConnectionFault, ForeignLink
+from worker.graph.graph_query import GraphQuery
 from worker.graph.http import transport as transport_module
 from worker.graph.http.throttle import Priority
 from worker.graph.http.transport import Transport, inflate
 from worker.graph.network import HttpOrigin, tls_context
-from worker.graph.queries import READ_USERS, GraphQuery
+from worker.graph.queries import READ_USERS
 
 PAGE = b'{"value": []}' * 1000
 TOKEN = "only-for-graph"

@@ -44,6 +44,13 @@ def test_what_cannot_be_searched_is_said() -> None:
     assert "Not searched: more than" in many.sentence
 
 
+def test_a_long_name_is_compared_in_the_list_of_people_and_not_searched_in_graph() -> None:
+    """Graph takes no such filter; the list holds a digest of it."""
+    long = search_for(row("r1", name=f"{'a' * 300}@app.example"), Policy())
+    assert long.filters == ()
+    assert "Not searched: in Graph, names of more than 256 characters" in long.sentence
+
+
 def test_an_object_id_is_compared_only() -> None:
     """It is asked for by itself: no other property holds one."""
     some = replace(row("r1", external_id="2f1e0d3c-6b5a-4c7d-8e9f-0a1b2c3d4e5f"), user_name="ana")

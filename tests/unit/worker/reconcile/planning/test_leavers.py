@@ -137,6 +137,19 @@ def test_a_marked_account_whose_only_claimant_left_waits_for_a_person() -> None:
     assert "carries a mark" in change.hold_reason
 
 
+@pytest.mark.parametrize("length", [20, 256, 300, 1_000])
+def test_a_name_of_any_length_names_its_person(length: int) -> None:
+    """W9: the second account of somebody entitled was called nobody's, for its name was too long (seed 59004)."""
+    ana = person("ana", mailNickname="a" * length)
+    name = f"{ana.properties['mailNickname']}@app.example"
+    policy = replace(
+        ENFORCE, mapping={"userName": 'Append([mailNickname], "@app.example")', "externalId": "mailNickname"}
+    )
+    state = holding([twin(ana), row("r2", name=name, origin=Origin.SCIM)])
+    made = planned(reading([ana], ["ana"]), state, policy)
+    assert DriftKind.UNMATCHED_ACCOUNT not in {change.kind for change in made.changes}
+
+
 def test_what_the_push_undid_is_not_done_again_without_a_person() -> None:
     """No fights: a second application or job on the connection is the usual cause."""
     leaver = person("bo", enabled=False)

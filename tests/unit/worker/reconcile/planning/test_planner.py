@@ -25,7 +25,7 @@ from tests.builders.reconcile.snapshots import (
 )
 from worker.reconcile.mapping.attribute_paths import PolicyError
 from worker.reconcile.plan import Plan
-from worker.reconcile.plan_json import PlanUnreadable, plan_from_json
+from worker.reconcile.plan_json import PlanUnreadable, due_rows_from_json, plan_from_json
 from worker.reconcile.snapshot import Completeness, Focus, ListRead, Snapshot
 from worker.reconcile.state import State
 
@@ -121,6 +121,17 @@ def test_a_plan_that_is_damaged_is_not_read(damage: dict[str, object]) -> None:
     stored = {**planned(reading(), holding()).to_json(), **damage}
     with pytest.raises(PlanUnreadable, match="next cycle"):
         plan_from_json(stored)
+
+
+@pytest.mark.parametrize("damage", [{"keys": {"a": 1}}, {"keys": [1]}, {"keys": ["a"]}, {"ended": "a"}])
+def test_a_held_plan_whose_keys_are_damaged_is_not_read(damage: dict[str, object]) -> None:
+    """Which rows wait is known by their keys: other keys would hide a leaver."""
+    made = planned(BUSY_READING, BUSY_STATE)
+    stored: dict[str, object] = {**made.to_json(), "keys": [c.removal_key for c in made.changes]}
+    _, due = due_rows_from_json({**stored, "ended": [made.changes[0].removal_key]})
+    assert [change for change, _ in due] == list(made.changes[1:])
+    with pytest.raises(PlanUnreadable, match="next cycle"):
+        due_rows_from_json({**stored, **damage})
 
 
 # --- One subject

@@ -266,6 +266,29 @@ def test_a_name_that_was_never_agreed_on_is_not_overwritten() -> None:
     assert made.unsettled == {"r1"}
 
 
+def test_two_names_that_were_never_agreed_on_are_told_in_one_finding() -> None:
+    """A person has one finding of a kind: a second one would take the place of the first, and tell half."""
+    renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="lee")
+    foreign = replace(twin(ANA, "r1"), agreed_user_name="ana@elsewhere.example", agreed_external_id="else")
+    made = planned(reading([renamed], ["ana"]), holding([foreign]))
+    assert made.changes == ()
+    [finding] = made.findings
+    assert "userName and externalId are not the last values" in finding.detail
+    assert "ana.lee@corp.example and lee" in finding.detail
+
+
+def test_the_case_of_a_name_is_written_with_the_link_that_agrees_on_it() -> None:
+    """I6: the second cycle changes nothing; a link by the same names says that both sides agree on them."""
+    ana = person("ana", userPrincipalName="ANA@corp.example")
+    pushed = replace(
+        row("r1", name="ana@corp.example", external_id="ana"), agreed_user_name=None, agreed_external_id=None
+    )
+    made = planned(reading([ana], ["ana"]), holding([pushed]))
+    assert [change.action for change in made.changes] == [Action.LINK, Action.UPDATE]
+    assert made.changes[1].after["userName"] == "ANA@corp.example"
+    assert made.findings == ()
+
+
 def test_another_directory_proves_nothing_about_anybody() -> None:
     """A new directory makes all holders unproven and proves no absence."""
     known = replace(twin(ANA, "r1"), directory_id="old-directory")

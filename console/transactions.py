@@ -1,6 +1,7 @@
-"""Give use cases a database on which the API does something in the same transaction.
+"""Give use cases a database on which a face does something in the same transaction.
 
-An Idempotency-Key is claimed, and an ETag compared, in the transaction of the deed.
+An Idempotency-Key is claimed, and an ETag or the values that a form showed compared, in
+the transaction of the deed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from console.admin.actor import Actor
+from console.admin.references import lock_connection
 from console.admin.services import Services
 from store.database import Database, Work
+from store.records import Connection
 
 T = TypeVar("T")
 First = Callable[[AsyncConnection], Awaitable[None]]
@@ -56,6 +60,19 @@ class GuardedDatabase:
 def guarded(services: Services, first: First) -> Services:
     """Return the services with a check before the first write."""
     return replace(services, db=GuardedDatabase(services.db, first))
+
+
+def comparing(
+    services: Services, actor: Actor, connection: str, check: Callable[[Connection], None]
+) -> Services:
+    """Return the services with a check of the connection, as it is then, before the
+    first write; other writers of it wait for that transaction.
+    """
+
+    async def compare(conn: AsyncConnection) -> None:
+        check(await lock_connection(conn, actor, connection))
+
+    return guarded(services, compare)
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
