@@ -51,20 +51,24 @@ class Run:
 async def in_parallel(
     items: Iterable[Item], work: Callable[[Item], Awaitable[None]], parallelism: int
 ) -> None:
-    """Work on items, several at a time; the first JobStopped ends it all and is
-    raised."""
+    """Work on items, several at a time; after the first JobStopped begin no other, and
+    raise it once those under way have ended.
+    """
     queue = iter(items)
+    stopped: list[JobStopped] = []
 
     async def worker(waiting: Iterator[Item]) -> None:
         for item in waiting:
-            await work(item)
+            try:
+                await work(item)
+            except JobStopped as error:
+                # A cancelled request would land at the app after the cycle has ended.
+                stopped.append(error)
+            if stopped:
+                return
 
-    try:
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(parallelism):
-                workers.create_task(worker(queue))
-    except ExceptionGroup as group:
-        stopped, others = group.split(JobStopped)
-        if stopped is None or others is not None:
-            raise
-        raise stopped.exceptions[0] from None
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(parallelism):
+            workers.create_task(worker(queue))
+    if stopped:
+        raise stopped[0]

@@ -23,7 +23,8 @@ import aiohttp
 import pytest
 
 from tests.builders.browser import Browser, Page
-from tests.builders.installation import Json, call, free_port
+from tests.builders.installation import Json, call
+from tests.builders.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.builders.installation import Installation, ask, free_port, installed, text_of, wait_for
+from tests.builders.installation import Installation, ask, installed, text_of, wait_for
+from tests.builders.ports import free_port
 
 
 @pytest.fixture(scope="module")

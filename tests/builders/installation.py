@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,17 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.builders.ports import free_port
 from tests.builders.secret_keys import secret_key
 
 LEAVER = Path(sys.executable).with_name("leaver")
 Json = dict[str, Any]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)
@@ -242,11 +235,15 @@ def environment_for(folder: Path, port: int, database_url: str | None) -> dict[s
     }
 
 
-def wait_for(url: str, process: subprocess.Popen[str], timeout_s: float = 30) -> None:
-    """Waits until `url` answers 200; fails at once when the process ends."""
+def wait_for(
+    url: str, process: subprocess.Popen[str], timeout_s: float = 30, log: Path | None = None
+) -> None:
+    """Waits until `url` answers 200; fails at once, with the end of `log`, when the process ends."""
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
-        assert process.poll() is None, f"the process ended with {process.returncode}"
+        if process.poll() is not None:
+            said = log.read_text()[-2000:] if log else ""
+            raise AssertionError(f"the process ended with {process.returncode}\n{said}")
         with contextlib.suppress(OSError):
             if call("GET", url)[0] == 200:
                 return
@@ -272,7 +269,7 @@ def installed(
         try:
             _connect(it)
             server = it.start("serve", "--port", str(port))
-            wait_for(f"{it.operations_url}/readyz", server)
+            wait_for(f"{it.operations_url}/readyz", server, log=folder / "serve-0.log")
             if worker:
                 it.start("worker")
             if push:

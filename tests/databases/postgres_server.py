@@ -12,7 +12,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.builders.ports import free_port
 
 USER = "leaver"
 PASSWORD = "only-for-tests"
@@ -148,7 +149,7 @@ def _start(
     programs: Path, data: Path, settings: tuple[str, ...], its_port: int | None = None
 ) -> tuple[subprocess.Popen[bytes], int]:
     for _ in range(ATTEMPTS):
-        port = its_port or _free_port()
+        port = its_port or free_port()
         options = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200", *settings]
         with (data.parent / "log").open("ab") as log:
             server = subprocess.Popen(
@@ -161,13 +162,6 @@ def _start(
         if _ready(server, port):
             return server, port
     raise RuntimeError("PostgreSQL did not start:\n" + (data.parent / "log").read_text())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _ready(server: subprocess.Popen[bytes], port: int) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 
 from simulator.provisioning import paths
 from store.directory import sessions
+from store.directory.flat_attributes import work_emails
 from store.errors import AccessRefused
 from store.records import REMOVALS, Action, CycleStatus, Mode, Origin, User, UserId
 from tests.simulation.picture import Picture, fingerprint
@@ -312,19 +313,26 @@ def _is_out(world: World, before: Picture, after: Picture, entry: RowMapping) ->
     """Entra itself says that the person of a disabled account is disabled, or in the recycle bin."""
     if entry["action"] != Action.DISABLE:
         return False
-    person = person_of(world, before, after, str(entry["subject_id"]))
+    row = before.users[UserId(entry["subject_id"])]
+    if row.entra_object_id is None and _was_called(world, row):
+        return True
+    person = person_of(world, before, after, row.id)
     if person is None:
-        return _was_called(world, before.users[UserId(entry["subject_id"])])
+        return False
     known = world.directory.users.get(person)
     return person in world.directory.deleted_users if known is None else not known.enabled
 
 
 def _was_called(world: World, row: User) -> bool:
-    """Somebody in the recycle bin had the name of an account that nobody holds: Entra writes the id before it."""
+    """Somebody in the recycle bin had the name, or the address, of an account that nobody holds (seed 70027).
+
+    Entra writes the id before a deleted user's userPrincipalName.
+    """
     gone = (
         (each, deleted.item.user_principal_name) for each, deleted in world.directory.deleted_users.items()
     )
-    return row.user_name.lower() in {name.removeprefix(each.replace("-", "")).lower() for each, name in gone}
+    names = {row.user_name.lower(), *map(str.lower, work_emails(row.document))}
+    return not names.isdisjoint(name.removeprefix(each.replace("-", "")).lower() for each, name in gone)
 
 
 def active_rows(picture: Picture) -> list[User]:

@@ -28,6 +28,7 @@ class Undecided:
 
 OF_A_HOLDER = frozenset({Action.LINK, Action.CHANGE_HOLDER, Action.UPDATE, Action.ENABLE, Action.UNSEAL})
 """What follows when it is known who an account without holder stands for."""
+GIVES_A_HOLDER = frozenset({Action.LINK, Action.CHANGE_HOLDER})
 
 
 def goes_on(
@@ -41,17 +42,19 @@ def goes_on(
 ) -> bool:
     """Whether a full cycle only went on with what the one before had left undecided, and told.
 
-    The mapping is checked in every full cycle: attributes that did not fit may; and a link that was withheld from those
-    who were told of is made once the entitled have their accounts (seed 61046). After an increment more: an account
+    The mapping is checked in every full cycle: attributes that did not fit may; and those who were told of get the
+    accounts that were withheld once the entitled have theirs (seeds 61046, 70062). After an increment more: an account
     without holder is decided where everybody is read, and so is who has two names that were swapped.
     """
     rest = [entry for entry in done if not _is_of(entry, undecided.attributes)]
+    linked = {str(entry["subject_id"]) for entry in done if entry["action"] in GIVES_A_HOLDER}
     if is_first_whole:
-        links = [
-            e for e in rest if e["action"] == Action.LINK and _is_told(world, after, e, undecided.subjects)
-        ]
-        return bool(done) and len(links) == len(rest)
-    linked = {str(entry["subject_id"]) for entry in done if entry["action"] == Action.LINK}
+        return bool(done) and all(
+            _is_told(world, after, entry, undecided.subjects)
+            if entry["action"] in GIVES_A_HOLDER
+            else _refers_to(entry, linked)
+            for entry in rest
+        )
     return bool(done) and all(
         _is_told(world, after, entry, undecided.subjects)
         or _refers_to(entry, linked)
