@@ -16,7 +16,7 @@ from store import tables
 from store.engine.prepared_statements import fetch, fetch_tuples
 from store.keys import utc_now
 from store.logs.event_types import EVENT_TYPES, family
-from store.records import ConnectionId, Event, JsonValue, Origin, TenantId
+from store.records import ConnectionId, Event, JsonValue, Origin, TenantId, UserId
 
 _c = tables.events.c
 
@@ -35,6 +35,7 @@ _SETTLED = text("age(events.xmin) NOT BETWEEN 0 AND age(pg_snapshot_xmin(pg_curr
 _LAST = select(func.max(_c.id)).where(_c.tenant_id == bindparam("of_tenant"))
 _LAST_SETTLED = _LAST.where(_SETTLED)
 _EVENTS_AT_ONCE = 5_000
+_ARRIVALS = ("user.provisioned", "user.reactivated")
 _TOUCHED = (
     select(_c.id, _c.type, _c.subject_id, _c.payload)
     .where(_c.tenant_id == bindparam("of_tenant"), _c.connection_id == bindparam("of_connection"))
@@ -53,6 +54,8 @@ class Touched:
     """Rows of a connection that changed here."""
 
     user_ids: frozenset[str]
+    arrived_ids: frozenset[UserId]
+    """Those of the users who were given access."""
     group_ids: frozenset[str]
     member_ids: frozenset[str]
     """Users and groups that joined or left a group here, or were members of a deleted
@@ -82,6 +85,7 @@ async def touched_since(
     scope = {"of_tenant": tenant_id, "of_connection": connection_id}
     values = {**scope, "after_id": after_id, "after": after - _SETTLING, "last_id": after_id - _SETTLING_IDS}
     found: dict[str, set[str]] = {"user": set(), "group": set(), "membership": set()}
+    arrived: set[UserId] = set()
     is_more = True
     while is_more:
         rows = await fetch(conn, _TOUCHED, values, gives_way=True)
@@ -94,7 +98,14 @@ async def touched_since(
                 found["membership"].update(payload.get("memberIds", ()))
             if not is_ours and family(type_) in found and family(type_) != "membership":
                 found[family(type_)].add(subject_id)
-    return Touched(frozenset(found["user"]), frozenset(found["group"]), frozenset(found["membership"]))
+            if not is_ours and type_ in _ARRIVALS:
+                arrived.add(UserId(subject_id))
+    return Touched(
+        frozenset(found["user"]),
+        frozenset(arrived),
+        frozenset(found["group"]),
+        frozenset(found["membership"]),
+    )
 
 
 async def since(

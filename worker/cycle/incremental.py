@@ -71,6 +71,8 @@ class ChangedSubjects:
     assigned: frozenset[GraphId]
     """The users and groups that are assigned now."""
     last: LastCheckpoint
+    arrived: frozenset[GraphId]
+    """Who was given access by the push, a person, or on demand."""
     has_conflicts: bool
     """The push did something that is still to be looked at, or stands."""
 
@@ -146,6 +148,7 @@ async def find_changed_subjects(
             conn, connection.tenant_id, connection.id, checkpoint.events_id, checkpoint.saved_at
         )
         conflicts = await push_conflicts.load(conn, connection.tenant_id, connection.id)
+        arrived = await users.load_some(conn, connection.tenant_id, connection.id, ids=touched.arrived_ids)
         _check_assigned(reading, before)
         await _check_lost_groups(
             conn, connection, before & ({*changed.removed} | (before - reading.assigned))
@@ -163,7 +166,9 @@ async def find_changed_subjects(
         saved_at=now,
         digest=delta_links.digest_of(reading.assigned),
     )
-    return ChangedSubjects(focus, following, reading.assigned, last, bool(conflicts))
+    objects = frozenset(row.entra_object_id for row in arrived.values() if row.entra_object_id)
+    objects |= checkpoint.recheck.users
+    return ChangedSubjects(focus, following, reading.assigned, last, objects, bool(conflicts))
 
 
 def _link_of(delta: UsersDelta | GroupsDelta) -> str:
@@ -278,7 +283,7 @@ async def read_focus(
             totals_up_to=deciding_total(policy.ceilings, len(snapshot.users)),
         )
         missing = missing_reads(snapshot, state, policy, focus, compared)
-        arriving = arriving_users(snapshot, state, policy, changed.last.checkpoint.recheck.users) - reported
+        arriving = arriving_users(snapshot, state, policy, changed.arrived) - reported
         found = await reading.find(missing.lookups)
         compared, reported = compared | missing.lookups, reported | arriving
         more = focus | Focus(missing.users | found, missing.groups, missing.rows)

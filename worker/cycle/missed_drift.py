@@ -76,9 +76,10 @@ async def _focus_of_increment(
         return None
     focus = changed.focus
     snapshot, state = compared.snapshot, compared.state
-    arriving = arriving_users(snapshot, state, connection.policy, last.checkpoint.recheck.users) & focus.users
-    # A user whose digest fits has a row, though it was not loaded.
-    arriving &= compared.focus.users if compared.focus else arriving
+    arriving = arriving_users(snapshot, state, connection.policy, changed.arrived) & focus.users
+    if compared.focus:
+        # A user whose digest fits has a row, though it was not loaded.
+        arriving &= compared.focus.users | changed.arrived
     reports = frozenset(g for g, user in snapshot.users.items() if user.manager_id in arriving)
     focus |= Focus(reports)
     focus |= affected_subjects(snapshot, state, focus)

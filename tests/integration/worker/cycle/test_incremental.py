@@ -221,15 +221,17 @@ async def test_the_last_admin_who_left_goes_with_the_increment_after_another_bec
     assert not (await pull.users())[team.ana].active
 
 
-@pytest.mark.parametrize("how", ["restored", "on demand"])
+@pytest.mark.parametrize("how", ["restored", "restored, then pushed", "on demand"])
 async def test_who_reports_to_a_manager_who_came_in_between_refers_to_the_account(
     team: Team, how: str
 ) -> None:
-    """No delta names the reports of somebody who is restored, or who was provisioned on demand (seeds 54025, 55003)."""
+    """No delta names the reports of somebody who is restored, or who was given access by the push or on demand
+    (seeds 54025, 55003, 71004).
+    """
     directory = team.pull.directory
     boss = team.hire("boss")
     directory.set_manager(team.ana, boss)
-    if how == "restored":
+    if how != "on demand":
         await team.pull.set_policy(clear_emptied_attributes=True)
         directory.assign(boss)
         await team.pull.increment()
@@ -238,6 +240,13 @@ async def test_who_reports_to_a_manager_who_came_in_between_refers_to_the_accoun
             await team.pull.cycle()
         assert read_manager((await team.pull.users())[team.ana].document) is None
         directory.restore_user(boss)
+        if "pushed" in how:
+            row = (await team.pull.users())[boss]
+            await perform(
+                team.pull,
+                ChangeUser(row.id, lambda document: {**document, "active": True}),
+                origin=Origin.SCIM,
+            )
     else:
         await team.pull.cycle()
         directory.assign(boss)
