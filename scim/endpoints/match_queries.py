@@ -17,16 +17,17 @@ _MATCHING = frozenset({"userName", "externalId", "emails", "employeeNumber"})
 """Attributes by which Entra may be set to look for the account of a person."""
 
 
-def matched_user(query: SearchQuery, page: SearchPage[Any]) -> User | None:
-    """Return the user that answers a match query: exactly one."""
-    asked = query.criterion
-    if page.total != 1 or not page.items or not _is_match_query(asked):
+def newly_matched_user(query: SearchQuery, page: SearchPage[Any]) -> User | None:
+    """Return the user that answers a match query: exactly one, whose last note no cycle
+    has used yet.
+    """
+    if not query.is_match or page.total != 1 or not page.items or page.is_note_current:
         return None
     found = page.items[0]
     return found if isinstance(found, User) else None
 
 
-def _is_match_query(asked: Criterion | None) -> bool:
+def is_match_query(asked: Criterion | None) -> bool:
     """Return whether a filter asks for one value of a matching attribute."""
     if isinstance(asked, AnyValue):  # emails[type eq "work"].value eq "…"
         return asked.field.attribute == "emails"
@@ -39,8 +40,4 @@ async def note_match(request: ScimRequest, user: User) -> None:
     """
     connection, now = request.principal.connection, datetime.now(UTC)
     scope = connection.tenant_id, connection.id
-    if user.push_found_at is not None:
-        async with request.db.reading(single_statement=True) as reading:
-            if await holder_notes.is_note_current(reading, *scope, user.push_found_at):
-                return
     await request.db.write(lambda conn: holder_notes.note_found(conn, *scope, user.id, now))

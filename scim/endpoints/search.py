@@ -18,7 +18,7 @@ from scim2_server.cursor import Cursors
 
 from scim.auth.request_rate import answer_cost, scan_cost
 from scim.endpoints import groups
-from scim.endpoints.match_queries import matched_user, note_match
+from scim.endpoints.match_queries import is_match_query, newly_matched_user, note_match
 from scim.endpoints.projection import Projection, read_projection
 from scim.endpoints.representation import group_resource, group_value, user_resource
 from scim.limits import ScimLimits, setting_of
@@ -144,7 +144,7 @@ async def _answered(
     cursors: Cursors,
 ) -> ScimResponse:
     query, page = await _search(request, shapes, readable, asked, cursors)
-    if (found := matched_user(query, page)) is not None:
+    if (found := newly_matched_user(query, page)) is not None:
         await note_match(request, found)
     envelope: dict[str, Any] = {
         "schemas": [LIST_URN],
@@ -244,11 +244,13 @@ def _query(
     In a search over several types, attributes that the type lacks match nothing.
     """
     limits = request.limits
+    criterion = _criterion(request, shape, asked.filter, several=several) if asked.filter else None
     query = SearchQuery(
-        _criterion(request, shape, asked.filter, several=several) if asked.filter else None,
+        criterion,
         read_order(shape, asked.sort_by, asked.sort_order) if asked.sort_by else None,
         offset=max(asked.start_index, 1) - 1,
         limit=_page_size(limits, asked),
+        is_match=shape.name == "User" and is_match_query(criterion),
     )
     if asked.cursor is None:
         return query

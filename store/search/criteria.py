@@ -125,6 +125,10 @@ class SearchQuery:
     limit: int = 100
     position: Position | None = None
     counted: bool = True
+    is_match: bool = False
+    """Whether the push looks for the account of a person: see
+    `store.sync.holder_notes`.
+    """
 
 
 @dataclass(frozen=True, slots=True)

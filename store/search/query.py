@@ -50,6 +50,7 @@ from store.search.criteria import (
 )
 from store.search.dialects import Dialect, SearchKey, dialect_of
 from store.search.sql import Row, sort_value, where
+from store.sync.holder_notes import is_note_current
 
 T = TypeVar("T", bound=User | Group)
 _LOOKED_UP = frozenset({"id", "externalId", "userName", "displayName"})
@@ -63,6 +64,8 @@ class SearchPage(Generic[T]):
     items: list[T]
     next: Position | None = None
     previous: Position | None = None
+    is_note_current: bool = False
+    """Whether the first user's note of a match is; only a match query is told."""
 
 
 async def users(
@@ -75,7 +78,8 @@ async def users(
         found += map(to_user, rows[start : start + ROWS_IN_ONE_GO])
         if len(found) < len(rows):
             await asyncio.sleep(0)  # other requests go on
-    return SearchPage(page.total, found, page.next, page.previous)
+    is_current = query.is_match and bool(rows) and bool(rows[0]["is_note_current"])
+    return SearchPage(page.total, found, page.next, page.previous, is_current)
 
 
 async def groups(
@@ -116,6 +120,7 @@ class QueryShape:
     position: Literal["none", "after", "after a missing value"]
     backward: bool
     by_work_email: bool
+    is_match: bool = False
 
 
 async def _search(
@@ -130,7 +135,7 @@ async def _search(
     criterion = parametrized(query.criterion, values)
     email = _work_email(query.criterion)
     kind, backward = _position_kind(query), _is_backward(query)
-    shape = QueryShape(table.name, criterion, query.order, kind, backward, email is not None)
+    shape = QueryShape(table.name, criterion, query.order, kind, backward, email is not None, query.is_match)
     values |= {"tenant_id": tenant_id, "connection_id": connection_id, "work_email": email}
     rows: list[prepared_statements.Row] = []
     total: int | None
@@ -194,8 +199,12 @@ def _page_statement(shape: QueryShape, dialect: Dialect) -> Select[Any]:
     ordering = _ordering(table, value, shape)
     numbers = found.order_by(*ordering).limit(bindparam("most")).offset(bindparam("skipped")).subquery()
     shown = [] if value is None else [value.label("sort_value")]
-    chosen = select(*table.c, *shown).where(table.c.seq.in_(select(numbers.c.seq)))
+    chosen = select(*table.c, *shown, *_notes(shape)).where(table.c.seq.in_(select(numbers.c.seq)))
     return chosen.order_by(*ordering)
+
+
+def _notes(shape: QueryShape) -> list[ColumnElement[bool]]:
+    return [is_note_current().label("is_note_current")] if shape.is_match else []
 
 
 def among(shape: QueryShape, dialect: Dialect) -> list[ColumnElement[bool]]:
@@ -234,7 +243,7 @@ def _counted_page_statement(shape: QueryShape, dialect: Dialect) -> Select[Any]:
     hits = select(table.c.seq, *shown).where(*among(shape, dialect)).cte("hits")
     order = _ordering(hits, hits.c.get("sort_value"), shape)
     numbers = select(hits.c.seq).order_by(*order).limit(bindparam("most")).offset(bindparam("skipped"))
-    chosen = select(*table.c, *shown).where(table.c.seq.in_(numbers)).subquery("page")
+    chosen = select(*table.c, *shown, *_notes(shape)).where(table.c.seq.in_(numbers)).subquery("page")
     counted = select(func.count().label("total")).select_from(hits).subquery("counted")
     rows = select(counted.c.total, *chosen.c).select_from(counted.outerjoin(chosen, true()))
     return rows.order_by(*_ordering(chosen, chosen.c.get("sort_value"), shape))

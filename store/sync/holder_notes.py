@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.engine.prepared_statements import fetch, run_many
+from store.engine.prepared_statements import run_many
 from store.records import ConnectionId, TenantId, UserId
 from store.sync import cycles
 
@@ -43,17 +43,6 @@ _NOTE_FOUND = (
 )
 
 
-_NEWEST_CYCLE = (
-    select(tables.cycles.c.started_at)
-    .where(
-        tables.cycles.c.tenant_id == bindparam("noted_tenant"),
-        tables.cycles.c.connection_id == bindparam("noted_connection"),
-    )
-    .order_by(tables.cycles.c.started_at.desc())
-    .limit(1)
-)
-
-
 async def note_found(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, user_id: UserId, now: datetime
 ) -> None:
@@ -65,17 +54,18 @@ async def note_found(
     await run_many(conn, _NOTE_FOUND, [{**scope, "noted_id": user_id, "found_at": now}])
 
 
-async def is_note_current(
-    conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, found_at: datetime
-) -> bool:
-    """Return whether a note of this time is later than the begin of every cycle.
+def is_note_current() -> ColumnElement[bool]:
+    """Return what is true of a user whose note of a match is later than the begin of
+    every cycle of `:connection_id`.
 
     Notes are compared with the begin of cycles alone: one more would change no answer.
     A later cycle sees the holder after this match query.
     """
-    scope = {"noted_tenant": tenant_id, "noted_connection": connection_id}
-    begun = [row["started_at"] for row in await fetch(conn, _NEWEST_CYCLE, scope)]
-    return all(found_at > each for each in begun)
+    begun = tables.cycles.c
+    since = exists().where(
+        begun.connection_id == bindparam("connection_id"), begun.started_at >= _c.push_found_at
+    )
+    return and_(_c.push_found_at.is_not(None), ~since)
 
 
 async def note_missing(

@@ -187,7 +187,6 @@ GIVES_ITS_OWN = {
     "integration.webhook_endpoints.create": "makes an endpoint of the caller's",
     "access.operators.create": "makes an operator of the caller's",
     "access.links.create": "makes a link of the caller's",
-    "sync.holder_notes.is_note_current": "compares with the caller's own cycles",
 }
 
 OF_NO_TENANT = (tables.operator_tokens, tables.idempotency_keys, tables.event_retention)
