@@ -8,7 +8,7 @@ OFFSET 0, which can be no other join; on SQLite by a CROSS JOIN, which keeps its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -112,6 +112,21 @@ def with_one_of_any(query: Select[Any], table: Table, lists: Lists, *, for_updat
         select(*columns).where(or_(*conditions)).order_by(table.c.seq),
         select(*columns).where(table.c.seq.in_(by_json)).order_by(table.c.seq),
         _by_key(columns, table, by_array, for_update=for_update),
+    )
+
+
+def union_of(*lookups: Lookup) -> Lookup:
+    """Return the query for the rows of several with the same columns: one trip."""
+
+    def united(queries: Iterable[Select[Any]]) -> Select[Any]:
+        rows = union_all(*queries).subquery()
+        return select(*rows.c)
+
+    return Lookup(
+        tuple(dict.fromkeys(name for each in lookups for name in each.names)),
+        united(each.few for each in lookups),
+        united(each.many for each in lookups),
+        united(each.postgresql for each in lookups),
     )
 
 

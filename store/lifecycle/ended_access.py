@@ -11,39 +11,60 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, Integer, String, Table, bindparam, cast, literal, null, select
+from sqlalchemy.types import TypeEngine
 
 from store import tables
 from store.directory.receipts import due_at, payload
 from store.engine.bulk_write import bind_names, insert_statement, update_statement
-from store.engine.list_lookups import unindexed, with_one_of
+from store.engine.list_lookups import Lookup, unindexed, union_of, with_one_of
 from store.integration.app_keys import ended_part
 from store.keys import new_id
 from store.lifecycle.transaction import Transaction
 from store.records import Action, Cause, JsonValue, User
+from store.tables.base import UtcDateTime
 
 _s, _t, _k = tables.sessions.c, tables.api_tokens.c, tables.app_keys.c
-_SESSIONS = with_one_of(
-    select(_s.id, _s.user_id, _s.purpose, _s.client, _s.created_at, _s.expires_at, _s.idle_until).where(
-        unindexed(_s.tenant_id) == bindparam("scope_tenant"), _s.revoked_at.is_(None)
+
+
+def _of_users(table: Table, what: str, is_live: ColumnElement[bool], **columns: ColumnElement[Any]) -> Lookup:
+    """Return the query for what users hold in a table, with the columns of `_HELD`."""
+    shown = [columns.get(name, cast(null(), type_)).label(name) for name, type_ in _HELD_COLUMNS.items()]
+    ours = unindexed(table.c.tenant_id) == bindparam("scope_tenant")
+    held = select(literal(what).label("what"), table.c.id, table.c.user_id, table.c.expires_at, *shown)
+    return with_one_of(held.where(ours, is_live), table.c.user_id, "ids")
+
+
+_HELD_COLUMNS: Mapping[str, TypeEngine[Any]] = {
+    "kind": String(),
+    "name": String(),
+    "reference": String(),
+    "idle_until": UtcDateTime(),
+    "period": Integer(),
+    "holder_number": Integer(),
+}
+_HELD = union_of(
+    _of_users(
+        tables.sessions,
+        "session",
+        _s.revoked_at.is_(None),
+        kind=_s.purpose,
+        name=_s.client,
+        idle_until=_s.idle_until,
     ),
-    _s.user_id,
-    "ids",
-)
-_TOKENS = with_one_of(
-    select(_t.id, _t.user_id, _t.name, _t.expires_at, _t.period, _t.holder_number).where(
-        unindexed(_t.tenant_id) == bindparam("scope_tenant"), _t.revoked_at.is_(None)
+    _of_users(
+        tables.api_tokens,
+        "token",
+        _t.revoked_at.is_(None),
+        name=_t.name,
+        period=_t.period,
+        holder_number=_t.holder_number,
     ),
-    _t.user_id,
-    "ids",
-)
-_APP_KEYS = with_one_of(
-    select(_k.id, _k.user_id, _k.kind, _k.reference, _k.label, _k.expires_at).where(
-        unindexed(_k.tenant_id) == bindparam("scope_tenant"), _k.ended_at.is_(None)
+    _of_users(
+        tables.app_keys, "app_key", _k.ended_at.is_(None), kind=_k.kind, name=_k.label, reference=_k.reference
     ),
-    _k.user_id,
-    "ids",
 )
+"""What users hold that is not ended: one trip for all three tables."""
 _REVOKE = update_statement(
     tables.sessions, ("revoked_at", "revoke_reason", "revoked_by", "revoked_origin", "revoked_ref")
 )
@@ -74,18 +95,19 @@ async def end_access(tx: Transaction, ended: Sequence[EndedAccess]) -> None:
     if not ended:
         return
     values = tx.scope | {"ids": sorted({each.before.id for each in ended})}
-    sessions = _by_user(await _SESSIONS.rows(tx.conn, values))
-    tokens = _by_user(await _TOKENS.rows(tx.conn, values))
-    app_keys = _by_user(await _APP_KEYS.rows(tx.conn, values))
+    held = _by_user(await _HELD.rows(tx.conn, values))
     revoked: list[dict[str, Any]] = []
     ended_keys: list[dict[str, Any]] = []
     written: list[dict[str, Any]] = []
     for each in ended:
-        held = sessions.get(each.before.id, ())
-        revoked += [_revoked(tx, each, row) for row in held]
-        registered = app_keys.get(each.before.id, ())
-        ended_keys += [{"id": row["id"], "ended_at": tx.now, "end_reason": each.reason} for row in registered]
-        receipt = _receipt(tx, each, held, tokens.get(each.before.id, ()), registered)
+        rows = held.get(each.before.id, ())
+        revoked += [_revoked(tx, each, row) for row in rows if row["what"] == "session"]
+        ended_keys += [
+            {"id": row["id"], "ended_at": tx.now, "end_reason": each.reason}
+            for row in rows
+            if row["what"] == "app_key"
+        ]
+        receipt = _receipt(tx, each, rows)
         written.append(receipt)
         if receipt["ended"]:
             tx.journal.add_event("session.revoked", each.before.id, payload(receipt))
@@ -114,30 +136,9 @@ def _revoked(tx: Transaction, each: EndedAccess, row: Mapping[str, Any]) -> dict
     }
 
 
-def _receipt(
-    tx: Transaction,
-    each: EndedAccess,
-    sessions: Sequence[Mapping[str, Any]],
-    tokens: Sequence[Mapping[str, Any]],
-    app_keys: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
+def _receipt(tx: Transaction, each: EndedAccess, held: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     user = each.before
-    worked: list[JsonValue] = [
-        {"kind": "session", "id": row["id"], "purpose": row["purpose"], "client": row["client"]}
-        for row in sessions
-        if min(row["expires_at"], row["idle_until"]) > tx.now
-    ]
-    worked += [
-        {"kind": "token", "id": row["id"], "name": row["name"]}
-        for row in tokens
-        if (row["holder_number"], row["period"]) == (user.holder_number, user.period)
-        and (row["expires_at"] is None or row["expires_at"] > tx.now)
-    ]
-    worked += [
-        ended_part(row["id"], row["kind"], row["reference"], row["label"])
-        for row in app_keys
-        if row["expires_at"] is None or row["expires_at"] > tx.now
-    ]
+    worked: list[JsonValue] = [_part(row) for row in held if _worked(tx, user, row)]
     return {
         "id": new_id(),
         "tenant_id": tx.tenant_id,
@@ -156,3 +157,24 @@ def _receipt(
         "acknowledged_at": None,
         "acknowledged_by": None,
     }
+
+
+def _worked(tx: Transaction, user: User, row: Mapping[str, Any]) -> bool:
+    """Return whether it gave access until now."""
+    ends_at = row["expires_at"]
+    if row["what"] == "session":
+        ends_at = min(ends_at, row["idle_until"])
+    is_current = row["what"] != "token" or (row["holder_number"], row["period"]) == (
+        user.holder_number,
+        user.period,
+    )
+    return is_current and (ends_at is None or ends_at > tx.now)
+
+
+def _part(row: Mapping[str, Any]) -> JsonValue:
+    """Return what ended as a receipt names it."""
+    if row["what"] == "session":
+        return {"kind": "session", "id": row["id"], "purpose": row["kind"], "client": row["name"]}
+    if row["what"] == "token":
+        return {"kind": "token", "id": row["id"], "name": row["name"]}
+    return ended_part(row["id"], row["kind"], row["reference"], row["name"])
