@@ -153,6 +153,16 @@ async def release(conn: AsyncConnection, tenant_id: TenantId, lease: Lease) -> N
     await fetch(conn, _RELEASE, {**of_connection, "our_token": lease.token, "our_holder": lease.holder})
 
 
+async def revoke(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> None:
+    """End the lease whoever has it: the holder's next write is refused.
+
+    For changes after which all that the holder decided may be wrong. To be called
+    first in a transaction: the holder's own begin with the lease too.
+    """
+    held = (_c.tenant_id == tenant_id, _c.connection_id == connection_id)
+    await conn.execute(update(tables.leases).where(*held).values(token=_c.token + 1, holder=_FREE_HOLDER))
+
+
 async def request_yield(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> bool:
     """Ask the holder to yield at a safe point; return whether there is one."""
     asked = (
@@ -173,7 +183,9 @@ async def check(conn: AsyncConnection, tenant_id: TenantId, fence: Fence) -> dat
     held = _HELD_BUT_NOT_FOR_LONG if conn.dialect.name == "postgresql" else _HELD
     rows = await fetch(conn, held, values)
     if not rows or rows[0]["token"] != fence.token or rows[0]["holder"] == _FREE_HOLDER:
-        raise FencedOut("another worker holds the lease of this connection now: nothing was written")
+        raise FencedOut(
+            "another worker holds the lease of this connection now, or its mapping was changed: nothing was written"
+        )
     until: datetime = rows[0]["until"]
     return until
 

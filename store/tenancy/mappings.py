@@ -18,6 +18,7 @@ from store.keys import utc_now
 from store.logs import events
 from store.records import ConnectionId, JsonValue, PlanStatus, TenantId
 from store.records.connections import FIRST_MAPPING, MappingOrigin, MappingVersion
+from store.sync import leases
 from store.tenancy import connections
 
 _c = tables.mapping_versions.c
@@ -53,9 +54,11 @@ async def add(
 ) -> MappingVersion:
     """Make this mapping the connection's from now on; that it fits is not confirmed.
 
-    What waits for a decision was found by the mapping of before: those plans end, and
-    the next cycle holds what is still due. Raises `NotFound`.
+    What waits for a decision, or to be applied, was found by the mapping of before:
+    those plans end, and so does a cycle that runs. The next cycle holds what is still
+    due. Raises `NotFound`.
     """
+    await leases.revoke(conn, tenant_id, connection_id)
     connection = await connections.get(conn, tenant_id, connection_id)
     latest = next(iter(await list_for(conn, tenant_id, connection_id)), FIRST_MAPPING)
     version = MappingVersion(
@@ -94,7 +97,7 @@ async def _supersede_plans(conn: AsyncConnection, tenant_id: TenantId, connectio
     waiting = (
         _p.tenant_id == tenant_id,
         _p.connection_id == connection_id,
-        _p.status == PlanStatus.HELD.value,
+        _p.status.in_([PlanStatus.HELD.value, PlanStatus.APPROVED.value]),
     )
     await conn.execute(update(tables.plans).where(*waiting).values(status=PlanStatus.SUPERSEDED.value))
 

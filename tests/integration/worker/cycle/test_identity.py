@@ -31,6 +31,11 @@ from store.tenancy import mappings
 from tests.builders.held_plans import approve_and_apply
 from tests.builders.people_and_accounts import CORP, hired, lives, perform, pushed_by, signed_in
 from tests.builders.simulated_connection import Pull
+from worker.cycle.held_plans import apply_approved, approve
+from worker.cycle.run import run_cycle
+from worker.errors import LeaseLost, Terminal
+from worker.locks.hold import LeaseSettings
+from worker.locks.lease import holding
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 from worker.reconcile.plan_json import plan_from_json
 
@@ -188,9 +193,7 @@ async def test_accounts_that_only_the_wrong_mapping_left_unmatched_are_not_ended
     assert report.held_plan is not None
     async with pull.db.reading() as conn:
         plan = await held_plans.find(conn, report.held_plan.id)
-    scope = pull.connection.tenant_id, pull.connection.id
-    mapping = {**DEFAULT_MAPPING, "userName": 'Append([userPrincipalName], ".vendor.example")'}
-    await pull.db.write(lambda conn: mappings.add(conn, *scope, mapping, MappingOrigin.SET, "cli:ada"))
+    await tell_mapping(pull)
 
     with pytest.raises(VersionMoved, match="the plan is superseded"):
         await approve_and_apply(pull.services, plan, checksum=plan.checksum, by="ann")
@@ -198,6 +201,51 @@ async def test_accounts_that_only_the_wrong_mapping_left_unmatched_are_not_ended
     await pull.cycle()
 
     assert (await pull.users())[account.id].active
+
+
+async def tell_mapping(pull: Pull) -> None:
+    scope = pull.connection.tenant_id, pull.connection.id
+    mapping = {**DEFAULT_MAPPING, "userName": 'Append([userPrincipalName], ".vendor.example")'}
+    await pull.db.write(lambda conn: mappings.add(conn, *scope, mapping, MappingOrigin.SET, "cli:ada"))
+
+
+async def test_an_approved_plan_is_not_applied_under_another_mapping(pull: Pull) -> None:
+    """It was approved for what the mapping of before found."""
+    hired(pull, "ida")
+    name = f"ida@{CORP}.vendor.example"
+    [account] = await perform(pull, CreateUser({"userName": name, "active": True}))
+    report = await pull.cycle()
+    assert report.held_plan is not None
+    async with pull.db.reading() as conn:
+        plan = await held_plans.find(conn, report.held_plan.id)
+    await approve(pull.services, plan, checksum=plan.checksum, by="ann")
+    await tell_mapping(pull)
+
+    connection = pull.connection
+    settings = LeaseSettings("test", duration_s=30)
+    async with holding(pull.db, pull.services.clock, connection.tenant_id, connection.id, settings) as hold:
+        with pytest.raises(Terminal, match="superseded"):
+            await apply_approved(pull.services, connection, hold, plan.id)
+    assert (await pull.users())[account.id].active
+
+
+async def test_a_cycle_ends_where_the_mapping_is_changed_under_it(pull: Pull) -> None:
+    """What it decided rests on the mapping of before: it removes nobody any more, and holds nothing."""
+    leaver = hired(pull, "leo")
+    await pull.cycle()
+    await perform(pull, CreateUser({"userName": f"ida@{CORP}.vendor.example", "active": True}))
+    pull.directory.change_user(leaver, {"accountEnabled": False})
+    connection = pull.connection
+    settings = LeaseSettings("test", duration_s=30)
+    async with holding(pull.db, pull.services.clock, connection.tenant_id, connection.id, settings) as hold:
+        await tell_mapping(pull)
+        with pytest.raises(LeaseLost, match="its mapping was changed"):
+            await run_cycle(pull.services, connection, hold)
+
+    assert (await pull.users())[leaver].active
+    async with pull.db.reading() as conn:
+        assert await held_plans.list_for(conn, connection.tenant_id, connection.id) == []
+    assert Action.DISABLE in (await pull.cycle()).applied, "the next cycle begins at once"
 
 
 async def test_an_unrelated_leaver_is_out_while_unmatched_accounts_wait(pull: Pull) -> None:
