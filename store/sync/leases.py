@@ -154,7 +154,7 @@ async def release(conn: AsyncConnection, tenant_id: TenantId, lease: Lease) -> N
 
 
 async def revoke(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> None:
-    """End the lease whoever has it: the holder's next write is refused.
+    """End the lease: the next write of the process that has it is refused.
 
     For changes after which all that the holder decided may be wrong. To be called
     first in a transaction: the holder's own begin with the lease too.
