@@ -310,8 +310,10 @@ def guard_was_heard(
 
 
 def _is_out(world: World, before: Picture, after: Picture, entry: RowMapping) -> bool:
-    """Entra itself says that the person of a disabled account is disabled, or in the recycle bin."""
-    if entry["action"] != Action.DISABLE:
+    """Entra itself says that the person of an account that lost access is disabled, or in the recycle bin; the names
+    may go to somebody else with it (seed 73086).
+    """
+    if entry["action"] not in (Action.DISABLE, Action.RELEASE_NAMES):
         return False
     row = before.users[UserId(entry["subject_id"])]
     if row.entra_object_id is None and _was_called(world, row):
