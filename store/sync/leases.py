@@ -156,8 +156,9 @@ async def release(conn: AsyncConnection, tenant_id: TenantId, lease: Lease) -> N
 async def revoke(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> None:
     """End the lease: the next write of the process that has it is refused.
 
-    For changes after which all that the holder decided may be wrong. To be called
-    first in a transaction: the holder's own begin with the lease too.
+    For changes after which all that the holder decided may be wrong. The holder's
+    transactions lock the lease first, the connection after it: one that locked the
+    connection before may end in a deadlock, and is tried again (`store.engine.base`).
     """
     held = (_c.tenant_id == tenant_id, _c.connection_id == connection_id)
     await conn.execute(update(tables.leases).where(*held).values(token=_c.token + 1, holder=_FREE_HOLDER))
