@@ -24,7 +24,7 @@ from tests.simulation.promises import keep
 from tests.simulation.undecided import Undecided
 from tests.simulation.world import World
 from worker.cycle.report import CycleReport
-from worker.reconcile.partition import FOLLOWS_REJECTED
+from worker.reconcile.partitioning.partition import FOLLOWS_REJECTED
 from worker.reconcile.plan_json import plan_from_json
 
 CONFLICTS = frozenset({DriftKind.MATCH_CONFLICT, DriftKind.SHARED_ANCHOR})

@@ -4,5 +4,6 @@ out.
 Imports the standard library and `store.records` only; no clock, I/O, logging or metrics
 (import-linter enforces it). Read in this order: `snapshot` (what Graph said), `state`
 (what Leaver holds), `mapping`, `entitlement`, `planning` (first `matching`, then
-`users`, `groups`, `memberships`, put together by `planner`), `guard`, `confirmation`.
+`users`, `groups`, `memberships`, put together by `planner`), `guard`, `confirmation`,
+`partitioning`.
 """

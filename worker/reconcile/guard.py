@@ -21,8 +21,8 @@ from store.records import GUARDED, Action, Ceilings, Mode, Policy, Scope, Subjec
 from worker.reconcile.completeness import gaps
 from worker.reconcile.entitlement import Entitlement, scope_key
 from worker.reconcile.mass_updates import MassUpdates, find_mass_updates, is_update_of_person
-from worker.reconcile.partition import partition as partition
-from worker.reconcile.partition import partition_approved as partition_approved
+from worker.reconcile.partitioning.partition import partition as partition
+from worker.reconcile.partitioning.partition import partition_approved as partition_approved
 from worker.reconcile.plan import ALL_REMOVALS, Change, Decision, Plan, RemovalKind, Verdict
 from worker.reconcile.snapshot import Snapshot
 from worker.reconcile.state import History, State, Totals

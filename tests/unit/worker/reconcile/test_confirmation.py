@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from store.records import REMOVALS, Action, HolderBasis, Origin, Reason
+from store.records import REMOVALS, Action, HolderBasis, Origin, Reason, User
 from tests.builders.reconcile.snapshots import (
     LONG_AGO,
     answer,
@@ -23,7 +23,7 @@ from tests.builders.reconcile.snapshots import (
     twin,
 )
 from worker.reconcile.confirmation import Confirmation, confirm
-from worker.reconcile.partition import partition, partition_approved
+from worker.reconcile.partitioning.partition import partition, partition_approved
 from worker.reconcile.plan import Change, Decision, Plan, PlanPartition, Subject, Verdict
 from worker.reconcile.snapshot import Evidence
 
@@ -462,3 +462,69 @@ def test_whoever_keeps_an_account_gets_no_second_one() -> None:
     settled = partition(made, HOLD, {})
     assert [c.action for c in settled.apply] == [Action.SEAL]
     assert Action.CREATE in {c.action for c in settled.waiting}
+
+
+def retired_and_handed_over() -> Plan:
+    """The pull made Ana an account, and the push wrote another of which no holder is known; with that the
+    retirement and the change of holder are planned together."""
+    renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="ana.lee")
+    pulled = replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
+    pushed = replace(twin(renamed, "r2"), entra_object_id=None, sealed_at=LONG_AGO)
+    made = planned(reading([renamed], ["ana"]), holding([pulled, pushed]))
+    assert said(made)[:2] == ["retire ana@corp.example", "change_holder ana.lee@corp.example"]
+    return made
+
+
+@pytest.mark.parametrize("is_rejected", [False, True])
+def test_an_account_is_not_given_to_somebody_who_keeps_the_other(is_rejected: bool) -> None:
+    """Seed 73181: the store refused the change of holder in every cycle (W1: a person has one account)."""
+    made = retired_and_handed_over()
+    key = made.changes[0].removal_key
+    decided = (
+        replace(APPLY, accepted={key: "rejected by me"})
+        if is_rejected
+        else replace(APPLY, waiting=frozenset({key}))
+    )
+    settled = partition(made, decided, {})
+    assert (settled.apply, settled.hold) == ((), None)
+    assert Action.CHANGE_HOLDER in {change.action for change in settled.followers}
+
+
+def test_the_keys_of_an_account_that_waits_for_a_retirement_end_all_the_same() -> None:
+    """W3: in doubt keys die; here none had a seal yet."""
+    made = retired_and_handed_over()
+    made = replace(
+        made, changes=tuple(replace(c, before={**c.before, "sealed": False}) for c in made.changes)
+    )
+    waiting = frozenset({made.changes[0].removal_key})
+    settled = partition(made, replace(APPLY, waiting=waiting), {})
+    assert [(c.action, c.subject.local_id) for c in settled.apply] == [(Action.SEAL, "r2")]
+
+
+def test_changes_of_holder_in_a_chain_are_asked_about_together_and_the_second_waits_for_the_first() -> None:
+    """Zoe is to have Ana's account and Ana that of Bo: while Ana keeps hers, she gets no other."""
+
+    def linked(holder: str, named: str, row_id: str) -> User:
+        return replace(
+            twin(person(holder), row_id),
+            user_name=f"{named}@corp.example",
+            external_id=named,
+            holder_basis=HolderBasis.NAMES,
+            agreed_user_name=f"{holder}@corp.example",
+            push_wrote_at=LONG_AGO,
+        )
+
+    people = [ANA, BO, person("zoe")]
+    rows = [linked("ana", "zoe", "r1"), linked("bo", "ana", "r2")]
+    made = planned(reading(people, ["ana", "bo", "zoe"]), holding(rows))
+    settled = partition(made, HOLD, {})
+    assert settled.hold is not None
+    held = {change.subject.local_id: change for change in settled.hold.changes}
+    assert held.keys() == {"r1", "r2"}
+    rejected = replace(APPLY, accepted={held["r1"].removal_key: "rejected by me"})
+    again = partition(made, rejected, {})
+    assert [(c.action, c.subject.local_id) for c in again.apply] == [(Action.SEAL, "r2")]
+    is_follower = {
+        d.change.action: d.is_follower for d in again.accepted if d.change.subject.local_id == "r2"
+    }
+    assert is_follower[Action.CHANGE_HOLDER]

@@ -26,12 +26,11 @@ from store.records import (
     DriftKind,
     JsonValue,
     Reason,
-    SubjectType,
-    name_key,
 )
 from worker.reconcile.confirmation import Confirmation, EvidenceByKey, confirm
+from worker.reconcile.partitioning.followers import Followers, frees_a_name
 from worker.reconcile.plan import Change, Decision, Dropped, Plan, PlanPartition, Verdict
-from worker.reconcile.snapshot import Evidence, materialize
+from worker.reconcile.snapshot import Evidence
 
 _NOTHING: Mapping[str, JsonValue] = {}
 
@@ -52,6 +51,7 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
     reasons = (*verdict.reasons, *([_refuted_reason(refuted, len(removals))] if refuted else []))
     parts = _PartitionParts([], [], [], [], [], [])
     parts.keep_names(plan.changes, verdict)
+    parts.keep_people(removals, verdict, evidence, is_list_refuted=refuted > 0)
     for change in plan.changes:
         parts.add(change, verdict, evidence, is_list_refuted=refuted > 0)
     hold = plan.subset(_with_reason(change, evidence) for change in parts.hold) if parts.hold else None
@@ -69,83 +69,6 @@ def partition(plan: Plan, verdict: Verdict, evidence: EvidenceByKey) -> PlanPart
         accepted=tuple(parts.accepted),
         followers=tuple(parts.followers),
     )
-
-
-_TAKING = frozenset({Action.CREATE, Action.RESTORE, Action.UPDATE})
-"""Actions by which an account or a group gets a name."""
-_NAMED_BY = {SubjectType.USER: "userName", SubjectType.GROUP: "displayName"}
-"""Attributes of which each value has one owner in a connection."""
-_NEW = frozenset({Action.CREATE, Action.RESTORE})
-
-
-@dataclass(slots=True)
-class Followers:
-    """What waits with changes that are not written now: a person has one account, and
-    a name one owner.
-    """
-
-    rows: set[str] = field(default_factory=set)
-    people: set[str] = field(default_factory=set)
-    """People who keep the account that they have."""
-    names: set[tuple[SubjectType, str]] = field(default_factory=set)
-    """Types and keys of names that stay taken."""
-
-    def leave(self, change: Change) -> None:
-        """Note a change that is not written now."""
-        if change.handed_over is not None:
-            self.rows.add(change.handed_over)
-        if change.action is Action.CHANGE_HOLDER and isinstance(holder := change.before.get("holder"), str):
-            self.people.add(holder)
-        if _frees_a_name(change):
-            self.keep_name(change)
-
-    def keep_name(self, change: Change) -> None:
-        """Note that the account or group of a change keeps the name that it has."""
-        subject = change.subject
-        name = change.before.get(_NAMED_BY[subject.type])
-        if _is_end_of_group(change):
-            name = subject.label
-        if name:
-            self.names.add((subject.type, name_key(str(name))))
-
-    def keep_names_of_followers(self, changes: Iterable[Change]) -> None:
-        """Note the names of accounts that cannot be renamed since theirs is kept."""
-        if not self.names:
-            return
-        left = [each for each in changes if each.action is Action.UPDATE]
-        known = -1
-        while len(self.names) > known:
-            known, free = len(self.names), []
-            for change in left:
-                if self._takes_a_name(change):
-                    self.keep_name(change)
-                else:
-                    free.append(change)
-            left = free
-
-    def wait(self, change: Change, *, may_take_names: bool = False) -> bool:
-        """Return whether a change waits with one that was left; so do those on its
-        row.
-
-        `may_take_names`: not for its name, of which a person decides with it.
-        """
-        if change.handed_over is not None or not (self.rows or self.people or self.names):
-            return False
-        member = change.member.local_id if change.member else None
-        if self.rows.isdisjoint({change.subject.local_id, member}):
-            is_kept = change.action in _NEW and change.subject.graph_id in self.people
-            if not is_kept and (may_take_names or not self._takes_a_name(change)):
-                return False
-            if change.action in _NEW and change.subject.local_id is not None:
-                self.rows.add(change.subject.local_id)
-        self.keep_name(change)
-        return True
-
-    def _takes_a_name(self, change: Change) -> bool:
-        if not self.names or change.action not in _TAKING or change.member is not None:
-            return False
-        type_ = change.subject.type
-        return (type_, name_key(str(materialize(change.after).get(_NAMED_BY[type_], "")))) in self.names
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,20 +97,37 @@ class _PartitionParts:
         for followers in (self.of_held, self.of_accepted):
             followers.keep_names_of_followers(changes)
 
+    def keep_people(
+        self,
+        changes: Sequence[Change],
+        verdict: Verdict,
+        evidence: EvidenceByKey,
+        *,
+        is_list_refuted: bool,
+    ) -> None:
+        """Note who keeps an account since a person decides, or has decided, on its
+        change of holder; before any change is added, as with names.
+        """
+        for change in changes:
+            if change.action is not Action.CHANGE_HOLDER:
+                continue
+            key = change.removal_key
+            if key in verdict.accepted:
+                self.of_accepted.keep_person(change)
+            elif key in verdict.waiting or _is_held(
+                change, verdict, evidence, is_list_refuted=is_list_refuted
+            ):
+                self.of_held.keep_person(change)
+        for followers in (self.of_held, self.of_accepted):
+            followers.keep_people_of_followers(changes)
+
     def add(
         self, change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool
     ) -> None:
         answer = confirm(change, evidence)
-        is_decided = verdict.withholds(change)  # by a person, and its name with it
-        if self.of_held.wait(change, may_take_names=is_decided):
-            self.waiting.append(change)
-            self.followers.append(change)
-        elif self.of_accepted.wait(change, may_take_names=is_decided):
-            self.followers.append(change)
-            self.accepted.append(Dropped(change, FOLLOWS_REJECTED, is_follower=True))
-        elif self.of_dropped.wait(change):
-            self.dropped.append(Dropped(change, _FOLLOWS))
-        elif change.action not in GUARDED and not verdict.withholds(change):
+        if change.action is not Action.CHANGE_HOLDER and self._waits(change, verdict):
+            return
+        if change.action not in GUARDED and not verdict.withholds(change):
             self.apply.append(change)
         elif answer is Confirmation.ENTITLED:
             self.dropped.append(_dropped(change, "", evidence))
@@ -202,20 +142,38 @@ class _PartitionParts:
             self._hold(change)
             self.of_held.leave(change)
         elif answer is Confirmation.GONE:
-            self.apply.append(_with_reason(change, evidence))
+            # A change of holder is judged by itself first: where it waits for another
+            # that a person decides, both are on the same sheet.
+            if change.action is not Action.CHANGE_HOLDER or not self._waits(change, verdict):
+                self.apply.append(_with_reason(change, evidence))
         else:
             self.dropped.append(_dropped(change, _UNCONFIRMED, evidence))
             self.of_dropped.leave(change)
 
-    def _hold(self, change: Change) -> None:
-        """Hold a change; the keys of an account that may be another person's end all
-        the same (identity.md, W3).
+    def _waits(self, change: Change, verdict: Verdict) -> bool:
+        """Put a change aside that cannot be written while another is not; return
+        whether it was.
         """
-        if change.action is not Action.CHANGE_HOLDER or change.before.get("sealed"):
+        is_decided = verdict.withholds(change)  # by a person, and its name with it
+        if self.of_held.wait(change, may_take_names=is_decided):
+            self.waiting.append(change)
+        elif self.of_accepted.wait(change, may_take_names=is_decided):
+            self.accepted.append(Dropped(change, FOLLOWS_REJECTED, is_follower=True))
+        elif self.of_dropped.wait(change):
+            self.dropped.append(Dropped(change, _FOLLOWS))
+            return True
+        else:
+            return False
+        self.followers.append(change)
+        if _needs_seal(change):
+            self._seal(change)
+        return True
+
+    def _hold(self, change: Change) -> None:
+        if not _needs_seal(change):
             self.hold.append(change)
             return
-        seal = replace(change, action=Action.SEAL, before=_NOTHING, after=_NOTHING)
-        self.apply.append(seal)
+        self._seal(change)
         version = change.expected_version
         self.hold.append(
             replace(
@@ -225,21 +183,23 @@ class _PartitionParts:
             )
         )
 
+    def _seal(self, change: Change) -> None:
+        """End the keys of an account that may be another person's, though the change of
+        holder is not written now (identity.md, W3).
+        """
+        self.apply.append(replace(change, action=Action.SEAL, before=_NOTHING, after=_NOTHING))
+
+
+def _needs_seal(change: Change) -> bool:
+    return change.action is Action.CHANGE_HOLDER and not change.before.get("sealed")
+
 
 def _is_decided_release(change: Change, verdict: Verdict) -> bool:
     """Return whether names would be given up by a change that waits in a held plan, or
     that a person rejected.
     """
     decided = change.removal_key in verdict.waiting or change.removal_key in verdict.accepted
-    return decided and _frees_a_name(change)
-
-
-def _frees_a_name(change: Change) -> bool:
-    return change.action is Action.RELEASE_NAMES or _is_end_of_group(change)
-
-
-def _is_end_of_group(change: Change) -> bool:
-    return change.action is Action.DELETE and change.subject.type is SubjectType.GROUP
+    return decided and frees_a_name(change)
 
 
 def _is_held(change: Change, verdict: Verdict, evidence: EvidenceByKey, *, is_list_refuted: bool) -> bool:
