@@ -45,7 +45,7 @@ async def _run(url: str, *, is_small: bool) -> None:
             await scene.database.write(lambda conn: rows.grow(conn, scene.many))
         path = shutil.which("chromium")
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        people = PEOPLE if is_small else rows.PEOPLE
+        people = PEOPLE if is_small else rows.LARGE.people
         print(
             f"\nPages in headless Chromium, {people:,} people: bytes at first and after, largest paint, shift"
         )

@@ -12,10 +12,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store import tables
 from store.records import Connection
 
-PEOPLE, ENTRIES, GROUPS, CYCLES, SESSIONS, LEAVERS = 100_000, 1_000_000, 2_000, 8_000, 100_000, 1_000
+CYCLES, LEAVERS = 8_000, 1_000
 MEMBERSHIPS_EACH = 5
 DAYS = 30
 CONNECTIONS = 10_000
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many rows a company is grown to."""
+
+    people: int
+    groups: int
+    entries: int
+    """Of the provisioning log."""
+    sessions: int
+
+
+LARGE = Size(100_000, 2_000, 1_000_000, 100_000)
+MILLION = Size(1_000_000, 10_000, 10_000_000, 100_000)
 
 
 @dataclass(frozen=True)
@@ -61,8 +76,8 @@ def _is_drawn(table: Table, name: str) -> bool:
     return name in ("seq", "id") and "INT" in str(table.c[name].type).upper()
 
 
-async def grow(conn: AsyncConnection, connection: Connection) -> None:
-    """A hundred thousand people, and what they did within a month."""
+async def grow(conn: AsyncConnection, connection: Connection, size: Size = LARGE) -> None:
+    """Adds people to a company, and what they did within a month."""
     dialect = SQLITE if conn.dialect.name == "sqlite" else POSTGRESQL
     begin = int((datetime.now(UTC) - timedelta(days=DAYS)).timestamp())
 
@@ -74,12 +89,12 @@ async def grow(conn: AsyncConnection, connection: Connection) -> None:
 
     ours = f"connection_id = '{connection.id}'"
     user, group, session = key("n + 16777216"), key("n + 33554432"), key("n + 50331648")
-    person = f"n % {PEOPLE} + 16777217"
+    person = f"n % {size.people} + 16777217"
     await copy(
         conn,
         tables.users,
         f"{ours} AND active AND entra_object_id IS NOT NULL",
-        PEOPLE,
+        size.people,
         {
             "id": user,
             "user_name": "'person' || n || '@contoso.example'",
@@ -89,14 +104,14 @@ async def grow(conn: AsyncConnection, connection: Connection) -> None:
             "entra_object_id": key("n + 67108864"),
             "work_email_key": "'person' || n || '@contoso.example'",
             "active": "n % 20 <> 0",
-            "created_at": moment(PEOPLE),
+            "created_at": moment(size.people),
         },
     )
     await copy(
         conn,
         tables.groups,
         f"{ours} AND deleted_at IS NULL AND entra_object_id IS NOT NULL",
-        GROUPS,
+        size.groups,
         {
             "id": group,
             "display_name": "'Team ' || n",
@@ -105,8 +120,8 @@ async def grow(conn: AsyncConnection, connection: Connection) -> None:
             "entra_object_id": key("n + 83886080"),
         },
     )
-    teams = f"(n % {PEOPLE} * 7 + n / {PEOPLE} * 401) % {GROUPS} + 33554433"
-    for which, number in ((teams, PEOPLE * MEMBERSHIPS_EACH), ("33554433", PEOPLE)):
+    teams = f"(n % {size.people} * 7 + n / {size.people} * 401) % {size.groups} + 33554433"
+    for which, number in ((teams, size.people * MEMBERSHIPS_EACH), ("33554433", size.people)):
         # Everybody is in five teams, and in the first.
         await copy(
             conn,
@@ -120,22 +135,22 @@ async def grow(conn: AsyncConnection, connection: Connection) -> None:
         conn,
         tables.provisioning_log,
         f"{ours} AND status = 'success' AND subject_type = 'user'",
-        ENTRIES,
+        size.entries,
         {
-            "at": moment(ENTRIES),
+            "at": moment(size.entries),
             "action": "CASE n % 10 WHEN 0 THEN 'create' WHEN 1 THEN 'disable' ELSE 'update' END",
             "status": "CASE WHEN n % 1000 = 0 THEN 'failure' WHEN n % 3 = 0 THEN 'skipped' ELSE 'success' END",
             "subject_id": key(f"({person})"),
-            "subject_label": f"'person' || (n % {PEOPLE} + 1) || '@contoso.example'",
-            "subject_key": f"'person' || (n % {PEOPLE} + 1) || '@contoso.example'",
+            "subject_label": f"'person' || (n % {size.people} + 1) || '@contoso.example'",
+            "subject_key": f"'person' || (n % {size.people} + 1) || '@contoso.example'",
             "correlation_id": "'cycle ' || (n / 100)",
         },
     )
     await _grow_results(conn, ours, moment, key)
     secret = "'secret ' || n"
     owner = f"(SELECT id FROM users WHERE {ours} AND active LIMIT 1)"
-    changed = {"id": session, "secret_hash": secret, "user_id": key(f"(n % {PEOPLE} + 16777217)")}
-    await copy(conn, tables.sessions, f"user_id = {owner}", SESSIONS, changed)
+    changed = {"id": session, "secret_hash": secret, "user_id": key(f"(n % {size.people} + 16777217)")}
+    await copy(conn, tables.sessions, f"user_id = {owner}", size.sessions, changed)
     await conn.execute(text("ANALYZE"))
 
 

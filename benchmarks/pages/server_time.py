@@ -1,11 +1,13 @@
 """Server time of every page of the console with 100 people, and with 100,000 and a million log entries.
 
-`python -m benchmarks.pages.server_time SQLite [cpu]` measures one database alone.
+`python -m benchmarks.pages.server_time [SQLite|PostgreSQL] [cpu] [million]` measures one database alone, by processor
+time, against a million people and ten million log entries.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -39,11 +41,12 @@ Times = Mapping[str, float]
 Taken = list[float]
 
 
-def run(only: str = "") -> None:
+def run(only: str = "", size: rows.Size = rows.LARGE) -> None:
     """Prints the table of both databases, or of one."""
     for name, url in databases(only):
-        small, large, connections = asyncio.run(_measure(url))
-        _print(name, small, large, connections)
+        load = os.getloadavg()[0]
+        small, large, connections = asyncio.run(_measure(url, size))
+        _print(f"{name}, load {load:.1f}", size, small, large, connections)
 
 
 def databases(only: str = "") -> Iterator[tuple[str, str]]:
@@ -121,14 +124,14 @@ def timed(taken: Taken) -> Iterator[None]:
         setattr(console_app, "serve", serve)  # noqa: B010
 
 
-async def _measure(url: str) -> tuple[Times, Times, Times]:
+async def _measure(url: str, size: rows.Size) -> tuple[Times, Times, Times]:
     taken: Taken = []
     with timed(taken):
         async with console_scene(url, users=PEOPLE) as scene:
             await fill(scene)
             operator = await operator_secret(scene)
             small = await _times(scene, operator, taken)
-            await scene.database.write(lambda conn: rows.grow(conn, scene.many))
+            await scene.database.write(lambda conn: rows.grow(conn, scene.many, size))
             large = await _times(scene, operator, taken)
             await scene.database.write(lambda conn: rows.copy_connections(conn, scene.many))
             many = await _times(scene, operator, taken, only=("operator", "overview", "users"))
@@ -165,10 +168,10 @@ async def _times(
     return {name: statistics.median(each) for name, each in measured.items()}
 
 
-def _print(database: str, small: Times, large: Times, connections: Times) -> None:
+def _print(database: str, size: rows.Size, small: Times, large: Times, connections: Times) -> None:
     print(
-        f"\nPages on {database}: server time, median of {TIMES}, {PEOPLE} people against {rows.PEOPLE:,} people and "
-        f"{rows.ENTRIES:,} log entries"
+        f"\nPages on {database}: server time, median of {TIMES}, {PEOPLE} people against {size.people:,} people and "
+        f"{size.entries:,} log entries"
     )
 
     def ratio(name: str) -> float:
@@ -183,4 +186,5 @@ def _print(database: str, small: Times, large: Times, connections: Times) -> Non
 
 
 if __name__ == "__main__":
-    run(*sys.argv[1:2])
+    named = [each for each in sys.argv[1:] if each in ("SQLite", "PostgreSQL")]
+    run(named[0] if named else "", rows.MILLION if "million" in sys.argv else rows.LARGE)
