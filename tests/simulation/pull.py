@@ -115,6 +115,8 @@ async def cycle(world: World, plan: Plan) -> CycleReport | None:
     if plan.is_killed:
         await ageing.let_pass(world.db, int(LEASE_S + max(plan.skew_s, 0)) + 1)
         await _take_over(world)
+    if plan.trouble and plan.trouble.leaves_out_members:
+        world.are_members_left_out = True
     await _check(running, plan, report)
     return report
 
@@ -372,8 +374,10 @@ async def _check_calm(running: Running, after: Picture, report: CycleReport) -> 
             world.count("moved by a deletion of its own")
             return
         promises.keep(not refused and not report.skipped, "calm", f"not carried out: {refused}")
+        if report.kind is not CycleKind.INCREMENTAL:
+            world.are_members_left_out = False
         undecided = await agreement.as_entra_says(world, after, report)
-        if world.dice.random() < 0.4:
+        if world.dice.random() < 0.4 and not world.are_members_left_out:
             await _again(world, after, undecided, is_first_whole=report.kind is not CycleKind.INCREMENTAL)
 
 

@@ -56,6 +56,11 @@ class Trouble:
     """What is left of the consent."""
     drops_credentials: bool = False
 
+    @property
+    def leaves_out_members(self) -> bool:
+        """Whether a list of members is short, and nothing about it says so."""
+        return any(fault.drop_fraction and fault.match.pattern == LISTS["members"] for fault in self.faults)
+
     def add(self, what: str, at: str, **fault: Any) -> None:
         self.told.append(f"{what} at {at}")
         self.faults.append(Fault(re.compile(EVERYWHERE[at]), **fault))

@@ -80,6 +80,9 @@ class World:
     bystander_rows: Mapping[str, Sequence[object]] = field(default_factory=dict)
     ahead_s: int = 0
     """How far what is written down lies in the future, after the machine's clock was set back."""
+    are_members_left_out: bool = False
+    """A list of members was short since everything was read last: who is not here by it, no increment can find
+    (docs/safety.md, "What Leaver cannot know"; seed 76097)."""
     looks: int = 0
     """How often everything was looked at."""
     story: list[str] = field(default_factory=list)
