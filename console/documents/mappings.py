@@ -15,8 +15,11 @@ def mapping(
     current: MappingVersion,
     lines: Mapping[str, str],
     versions: Iterable[MappingVersion],
+    ended_plans: int,
 ) -> JsonDocument:
-    """Return the document of the mapping in use, with the versions before it."""
+    """Return the document of the mapping in use, with the versions before it, and how
+    many plans ended by a change that was just made.
+    """
     earlier: list[JsonValue] = [_version(each) for each in versions]
     return {
         "connection_id": connection.id,
@@ -24,6 +27,7 @@ def mapping(
         "confirmed": connection.policy.mapping_confirmed,
         "mapping": dict(lines),
         "versions": earlier,
+        "ended_plans": ended_plans,
     }
 
 

@@ -6,7 +6,7 @@ The last one is the policy's `mapping`, which the worker reads.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,14 @@ _c = tables.mapping_versions.c
 _of = tables.connections.c
 _u = tables.users.c
 _p = tables.plans.c
+
+
+@dataclass(frozen=True, slots=True)
+class AddedMapping:
+    """A new version of a mapping, and how many plans ended with the one of before."""
+
+    version: MappingVersion
+    ended_plans: int
 
 
 def _to_version(row: RowMapping) -> MappingVersion:
@@ -51,7 +59,7 @@ async def add(
     by: str,
     *,
     now: datetime | None = None,
-) -> MappingVersion:
+) -> AddedMapping:
     """Make this mapping the connection's from now on; that it fits is not confirmed.
 
     What waits for a decision, or to be applied, was found by the mapping of before:
@@ -78,12 +86,12 @@ async def add(
     policy = replace(connection.policy, mapping=version.mapping, mapping_confirmed=False)
     await connections.set_policy(conn, tenant_id, connection_id, policy)
     await _forget_agreement(conn, tenant_id, connection_id)
-    await _supersede_plans(conn, tenant_id, connection_id)
+    ended_plans = await _supersede_plans(conn, tenant_id, connection_id)
     told: dict[str, JsonValue] = {"version": version.version, "origin": origin.value, "by": by}
     await events.add(
         conn, tenant_id, connection_id, "connection.mapping_changed", connection_id, told, now=version.at
     )
-    return version
+    return AddedMapping(version, ended_plans)
 
 
 async def _forget_agreement(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> None:
@@ -93,13 +101,17 @@ async def _forget_agreement(conn: AsyncConnection, tenant_id: TenantId, connecti
     await conn.execute(update(tables.users).where(*of_connection).values(agreed))
 
 
-async def _supersede_plans(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> None:
+async def _supersede_plans(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> int:
+    """End the plans that wait for a decision, or to be applied; return their number."""
     waiting = (
         _p.tenant_id == tenant_id,
         _p.connection_id == connection_id,
         _p.status.in_([PlanStatus.HELD.value, PlanStatus.APPROVED.value]),
     )
-    await conn.execute(update(tables.plans).where(*waiting).values(status=PlanStatus.SUPERSEDED.value))
+    ended = await conn.execute(
+        update(tables.plans).where(*waiting).values(status=PlanStatus.SUPERSEDED.value)
+    )
+    return ended.rowcount
 
 
 async def verdict(

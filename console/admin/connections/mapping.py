@@ -50,6 +50,8 @@ class MappingDetails:
     lines: Mapping[str, str]
     versions: Sequence[MappingVersion]
     """The newest first; empty while the first is in use."""
+    ended_plans: int = 0
+    """Plans that ended with this change: they were found by the mapping before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +141,13 @@ async def _save(
         actor,
         found,
         "mapping_changed",
-        version=made.version,
+        version=made.version.version,
         origin=origin.value,
         changed=list(changed),
+        ended_plans=made.ended_plans,
     )
-    return await _details(conn, await connections.get(conn, found.tenant_id, found.id))
+    details = await _details(conn, await connections.get(conn, found.tenant_id, found.id))
+    return replace(details, ended_plans=made.ended_plans)
 
 
 async def current(conn: AsyncConnection, connection: Connection) -> MappingVersion:

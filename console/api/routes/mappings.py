@@ -68,7 +68,9 @@ async def check_mapping(
 
 
 def _reply(details: MappingDetails) -> Reply:
-    document = documents.mapping(details.connection, details.current, details.lines, details.versions)
+    document = documents.mapping(
+        details.connection, details.current, details.lines, details.versions, details.ended_plans
+    )
     return Reply(document, {"ETag": f'"{details.current.version}"'})
 
 

@@ -216,6 +216,8 @@ class MappingAnswer(MappingVersionAnswer):
     confirmed: bool
     mapping: dict[str, str]
     versions: list[MappingVersionAnswer]
+    ended_plans: int
+    """By the change that was just made; 0 where nothing was."""
 
 
 class MappingBody(RequestModel):

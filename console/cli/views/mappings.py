@@ -11,7 +11,7 @@ from console.admin.connections.mapping import ImportedMapping, MappingDetails
 from console.admin.connections.mapping_check import CheckedMapping
 from console.cli.output import View
 from console.documents import mappings as documents
-from console.documents.values import utc_text
+from console.documents.values import plural, utc_text
 from console.errors import ATTENTION, DONE
 from console.rendering import text
 from worker.reconcile.mapping.fit import NAMES, AttributeFit, Fit
@@ -25,7 +25,9 @@ ORIGINS = {
 
 def shown(details: MappingDetails) -> View:
     """Show the mapping in use and where it comes from."""
-    document = documents.mapping(details.connection, details.current, details.lines, details.versions)
+    document = documents.mapping(
+        details.connection, details.current, details.lines, details.versions, details.ended_plans
+    )
     return View(document, lambda: _card(details))
 
 
@@ -33,11 +35,14 @@ def _card(details: MappingDetails) -> RenderableType:
     current = details.current
     by = f", {current.by}, {utc_text(current.at)}" if current.by else ""
     is_confirmed = details.connection.policy.mapping_confirmed
+    ended = plural(details.ended_plans, "plan that waited", "plans that waited")
+    told = [("Ended", f"{ended}: the next cycle holds what is still due")] if details.ended_plans else []
     return Group(
         text.facts(
             [
                 ("Mapping", f"version {current.version}: {ORIGINS[current.origin]}{by}"),
                 ("Fits", "a person said so" if is_confirmed else "as the check says"),
+                *told,
             ]
         ),
         text.table("Attribute here", "From Entra", rows=list(details.lines.items())),
@@ -47,7 +52,9 @@ def _card(details: MappingDetails) -> RenderableType:
 def imported(found: ImportedMapping) -> View:
     """Show the mapping that was read from Entra, and what of it was left out."""
     details = found.details
-    document = documents.mapping(details.connection, details.current, details.lines, details.versions)
+    document = documents.mapping(
+        details.connection, details.current, details.lines, details.versions, details.ended_plans
+    )
     document["left_out"] = dict(found.left_out)
     document["other_jobs"] = found.other_jobs
     lines = [f"Left out: {path}: {why}" for path, why in found.left_out.items()]

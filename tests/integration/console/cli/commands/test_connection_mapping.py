@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.records import Connection
+from store.records import Connection, CycleId, JsonValue
+from store.sync import held_plans
 from store.tenancy import connections
 from tests.builders.console_shell import Shell
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
@@ -54,7 +56,23 @@ def test_each_change_is_a_version_that_the_worker_reads(shell: Shell, connection
         "version": 2,
         "origin": "default",
         "changed": ["externalId", "title", "userName"],
+        "ended_plans": 0,
     }
+
+
+def test_a_change_says_how_many_plans_it_ended(shell: Shell, connection: Connection) -> None:
+    """They were found by the mapping of before; the next cycle holds what is still due."""
+    until = datetime.now(UTC) + timedelta(days=7)
+    body: dict[str, JsonValue] = {"changes": [{}]}
+
+    async def hold(conn: AsyncConnection) -> None:
+        scope = connection.tenant_id, connection.id
+        await held_plans.hold(conn, *scope, CycleId("a cycle"), "a" * 64, "1 of 12", body, until)
+
+    shell.store(hold)
+    _, told, _ = shell.run("connection", "mapping", "set", "entra", "--set", "userName=mail")
+    assert "1 plan that waited" in told
+    assert shell.json("connection", "mapping", "set", "entra", "--default")["ended_plans"] == 0
 
 
 def test_a_file_holds_the_whole_mapping(shell: Shell, connection: Connection, tmp_path: Path) -> None:
