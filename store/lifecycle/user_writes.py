@@ -278,11 +278,14 @@ async def write(tx: Transaction, changes: Sequence[UserChange]) -> None:
     Sessions and memberships end where access ends or the user is deleted.
     """
     new = [bind_names(tables.users, _columns(change.after)) for change in changes if change.before is None]
-    old = [bind_names(tables.users, _changing(change.after)) for change in changes if change.before]
+    update_rows, columns_of = _UPDATE, _changing
+    if all(map(_keeps_names, changes)):
+        update_rows, columns_of = _UPDATE_STATE, _state
+    old = [bind_names(tables.users, columns_of(change.after)) for change in changes if change.before]
     writes = (
         (_INSERT, new),
         (_PARK, _parked(changes)),
-        (_UPDATE, old),
+        (update_rows, old),
     )
     tx.pending += [(statement, rows) for statement, rows in writes if rows]
     for change in changes:
@@ -314,9 +317,10 @@ def _columns(user: User) -> dict[str, Any]:
 
 
 _INSERT = insert_statement(tables.users)
-_CHANGING = (
-    "id", "user_name", "external_id", "entra_object_id", "active", "document", "version", "origin", "last_modified",
-    "is_protected", "is_admin", "deprovisioned_at", "deprovision_reason", "deleted_at",
+_NAMES = ("user_name", "external_id", "entra_object_id", "deleted_at")
+_STATE = (
+    "id", "active", "document", "version", "origin", "last_modified",
+    "is_protected", "is_admin", "deprovisioned_at", "deprovision_reason",
     "directory_id", "holder_number", "holder_basis", "holder_seen_at", "push_wrote_at", "push_found_at",
     "unread_write_at",
     "period", "sealed_at", "access_ended_by", "access_ended_reason", "access_given_by",
@@ -325,11 +329,27 @@ _CHANGING = (
 
 
 def _changing(user: User) -> Mapping[str, Any]:
-    return {name: getattr(user, name) for name in _CHANGING} | document_keys(user.document)
+    return {**_state(user), **_names(user)}
 
 
+def _state(user: User) -> Mapping[str, Any]:
+    return {name: getattr(user, name) for name in _STATE}
+
+
+def _names(user: User) -> Mapping[str, Any]:
+    return {name: getattr(user, name) for name in _NAMES} | document_keys(user.document)
+
+
+def _keeps_names(change: UserChange) -> bool:
+    return change.before is not None and _names(change.before) == _names(change.after)
+
+
+_UPDATE_STATE = update_statement(tables.users, _STATE[1:])
+"""For rows whose names stay: SQLite writes every index on a column that a statement
+sets, changed or not, and most of the thirteen are on names.
+"""
 _UPDATE = update_statement(
-    tables.users, (*_CHANGING[1:], "user_name_key", "display_name_key", "work_email_key")
+    tables.users, (*_STATE[1:], *_NAMES, "user_name_key", "display_name_key", "work_email_key")
 )
 
 
