@@ -318,6 +318,8 @@ def _columns(user: User) -> dict[str, Any]:
 
 _INSERT = insert_statement(tables.users)
 _NAMES = ("user_name", "external_id", "entra_object_id", "deleted_at")
+_KEYED_BY = ("userName", "displayName", "emails")
+"""Attributes that `document_keys` reads."""
 _STATE = (
     "id", "active", "document", "version", "origin", "last_modified",
     "is_protected", "is_admin", "deprovisioned_at", "deprovision_reason",
@@ -329,19 +331,19 @@ _STATE = (
 
 
 def _changing(user: User) -> Mapping[str, Any]:
-    return {**_state(user), **_names(user)}
+    names = {name: getattr(user, name) for name in _NAMES}
+    return {**_state(user), **names, **document_keys(user.document)}
 
 
 def _state(user: User) -> Mapping[str, Any]:
     return {name: getattr(user, name) for name in _STATE}
 
 
-def _names(user: User) -> Mapping[str, Any]:
-    return {name: getattr(user, name) for name in _NAMES} | document_keys(user.document)
-
-
 def _keeps_names(change: UserChange) -> bool:
-    return change.before is not None and _names(change.before) == _names(change.after)
+    before, after = change.before, change.after
+    if before is None or any(getattr(before, name) != getattr(after, name) for name in _NAMES):
+        return False
+    return all(before.document.get(path) == after.document.get(path) for path in _KEYED_BY)
 
 
 _UPDATE_STATE = update_statement(tables.users, _STATE[1:])
