@@ -48,6 +48,31 @@ async def test_filters_find_every_spelling(scim: ScimClient) -> None:
     assert await found(scim, "Users", f'externalId eq "{COMPOSED.upper()}"') == 0  # caseExact
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "now", "before"),
+    [
+        ("userName", "ida.lee@x.example", 'userName eq "ida.lee@x.example"', 'userName eq "ida@x.example"'),
+        ("displayName", "Ida Lee", 'displayName eq "ida lee"', 'displayName eq "ida"'),
+        ("externalId", "ida.lee", 'externalId eq "ida.lee"', 'externalId eq "ida"'),
+        (
+            'emails[type eq "work"].value',
+            "lee@x.example",
+            'emails[type eq "work"].value eq "lee@x.example"',
+            'emails[type eq "work"].value eq "ida@x.example"',
+        ),
+    ],
+)
+async def test_who_was_renamed_is_found_by_the_new_name_alone(
+    scim: ScimClient, path: str, value: str, now: str, before: str
+) -> None:
+    """Updates that keep all names leave their keys alone; any of these is a name."""
+    ida = await scim.create_user("ida@x.example", displayName="Ida", externalId="ida")
+    assert await found(scim, "Users", before) == 1
+    operation = {"op": "replace", "path": path, "value": value}
+    assert (await scim.patch(f"/Users/{ida['id']}", operation)).status in (200, 204)
+    assert (await found(scim, "Users", now), await found(scim, "Users", before)) == (1, 0)
+
+
 async def test_a_long_name_is_found_by_what_it_holds(scim: ScimClient) -> None:
     """Its key ends in a digest."""
     await scim.create_user("ida@x.example", displayName="É" * 250 + "end")
