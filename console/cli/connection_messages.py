@@ -20,9 +20,9 @@ SETTING_OPTIONS = {
     "held_plan_days": "--held-days",
     "full_every_hours": "--full-every-hours",
     "scoping_filters": "--filter",
-    "mapping": "--set",
+    "mapping": "the mapping",
 }
-"""Options that are not spelled like the setting."""
+"""What a setting is called in a command where no option is spelled like it."""
 _URL_PROBLEMS = {
     UrlProblem.NOT_A_URL: ("this is not a URL", "Give one such as https://graph.microsoft.com"),
     UrlProblem.PLAIN_HTTP: (

@@ -170,7 +170,7 @@ def _changed(policy: Policy, changes: MappingChanges) -> Mapping[str, str] | Non
     lines = dict(source_texts(policy) if changes.whole is None else changes.whole)
     for path in changes.remove:
         if path not in lines:
-            raise InvalidPolicy("mapping", f"{path} is not mapped, so it cannot be taken away")
+            raise InvalidPolicy("remove", f"{path} is not mapped, so it cannot be taken away")
         del lines[path]
     lines |= changes.set or {}
     check_lines(changes.set or {} if changes.whole is None else lines)

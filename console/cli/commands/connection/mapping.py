@@ -70,6 +70,8 @@ def set_(
         raise WrongUse(
             "--set or --remove, --file, --default", "each says all of the mapping", "Give one of them"
         )
+    if not (set_ or remove or file or default):
+        raise WrongUse("nothing to change", "no option was given", "See: leaver connection mapping set --help")
     changes = mapping.MappingChanges(
         set=_pairs(set_ or ()), remove=remove or (), whole=_from_file(file), to_default=default
     )

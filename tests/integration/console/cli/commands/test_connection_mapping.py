@@ -98,11 +98,11 @@ def test_a_file_holds_the_whole_mapping(shell: Shell, connection: Connection, tm
         (("--set", "na me=mail"), ("is not a SCIM path",)),
         (("--set", "userName"), ("ATTRIBUTE=SOURCE",)),
         (("--set", "userName="), ("ATTRIBUTE=SOURCE",)),
-        (("--remove", "userName"), ("no userName",)),
-        (("--remove", "nothing"), ("nothing is not mapped",)),
+        (("--remove", "userName"), ("the mapping: ", "no userName")),
+        (("--remove", "nothing"), ("--remove: nothing is not mapped",)),
         (("--set", "title=city", "--default"), ("Give one of them",)),
         (("--file", "/no/such/file"), ("cannot be read",)),
-        ((), ("no option was given",)),
+        ((), ("no option was given", "leaver connection mapping set --help")),
     ],
 )
 def test_a_mapping_that_makes_no_sense_is_refused_with_the_place(
