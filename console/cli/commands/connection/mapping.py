@@ -71,7 +71,9 @@ def set_(
             "--set or --remove, --file, --default", "each says all of the mapping", "Give one of them"
         )
     if not (set_ or remove or file or default):
-        raise WrongUse("nothing to change", "no option was given", "See: leaver connection mapping set --help")
+        raise WrongUse(
+            "nothing to change", "no option was given", "See: leaver connection mapping set --help"
+        )
     changes = mapping.MappingChanges(
         set=_pairs(set_ or ()), remove=remove or (), whole=_from_file(file), to_default=default
     )
