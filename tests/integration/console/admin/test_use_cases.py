@@ -627,7 +627,7 @@ CHANGES: dict[str, tuple[str, dict[str, object]]] = {
     "connections.settings.declare": ("connection.attributes_declared", {"attributes": [EXTENSION]}),
     "connections.mapping.change": (
         "connection.mapping_changed",
-        {"version": 1, "origin": "set", "changed": ["userName"], "ended_plans": 0},
+        {"version": 1, "origin": "set", "changed": ["userName"], "ended_plans": 1},
     ),
     "connections.settings.rename": (
         "connection.renamed",
