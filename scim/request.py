@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import Struct, field, structs
 from scim2_models import ForbiddenException
 
 from scim.json_body import read_json
@@ -27,8 +27,7 @@ def is_request_id(text: str) -> bool:
     return _REQUEST_ID.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True):
     """The token of a request and its connection."""
 
     token: ApiToken
@@ -70,8 +69,7 @@ class Principal:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class ScimRequest:
+class ScimRequest(Struct, frozen=True):
     principal: Principal
     db: Database
     limits: ScimLimits
@@ -115,13 +113,12 @@ class ScimRequest:
 
     def within(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> ScimRequest:
         """Return the request for one operation of a Bulk."""
-        return replace(
+        return structs.replace(
             self, method=method, path=path, query={}, headers=headers, raw_body=b"", parsed_body=body
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ScimResponse:
+class ScimResponse(Struct, frozen=True):
     status: int
     body: Any = None
     """JSON as a value or in bytes, or an async iterator of bytes for large responses.

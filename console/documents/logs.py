@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+
+from msgspec import structs
 
 from console.documents.values import JsonDocument, iso
 from store.backup import CopiedFile
@@ -31,7 +32,7 @@ def log_entry(entry: LogEntry, name: str | None = None) -> JsonDocument:
         "modified": [{"attribute": m["attribute"], "old": m["old"], "new": m["new"]} for m in entry.modified],
         "correlation_id": entry.correlation_id,
         "cycle_id": entry.correlation_id if entry.origin is Origin.GRAPH else None,
-        "finding": asdict(entry.finding) if entry.finding else None,
+        "finding": structs.asdict(entry.finding) if entry.finding else None,
     }
 
 

@@ -6,8 +6,7 @@ user by this alias, and nothing else. Its permissions say what it may do there.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec import structs
 from scim2_models import ForbiddenException, NotFoundException
 from scim2_server.errors import MethodNotAllowedException
 from scim2_server.routing import Operation, Target
@@ -43,9 +42,11 @@ async def answer(request: ScimRequest, operation: Operation) -> ScimResponse:
     if act is None:
         raise MethodNotAllowedException(allowed=["GET", "PUT", "PATCH", "DELETE"])
     user_id = user_behind(request)
-    given = await act(replace(request, is_self=True), user_id)
+    given = await act(structs.replace(request, is_self=True), user_id)
     location = f"{request.principal.base}/Users/{user_id}"
-    return replace(given, headers={**given.headers, "Content-Location": location, "Location": location})
+    return structs.replace(
+        given, headers={**given.headers, "Content-Location": location, "Location": location}
+    )
 
 
 def user_behind(request: ScimRequest) -> UserId:

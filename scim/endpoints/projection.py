@@ -6,8 +6,9 @@ RFC 7644 §3.9.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from scim.request import ScimRequest
 from scim.schema.definitions import Shape
@@ -23,8 +24,7 @@ The name of an extension's attribute is qualified by its URN and a colon.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Projection:
+class Projection(Struct, frozen=True):
     """The requested and the excluded attributes (RFC 7644 §3.9)."""
 
     included: Names | None = None

@@ -9,10 +9,10 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
+from msgspec import Struct, structs
 from scim2_models import InvalidFilterException, InvalidSyntaxException, InvalidValueException
 from scim2_server.cursor import Cursors
 
@@ -48,8 +48,7 @@ SHOWN_IN_ONE_GO = 50
 SECTIONS = {"User": "admin:user", "Group": "admin:group"}
 
 
-@dataclass(frozen=True, slots=True)
-class SearchParameters:
+class SearchParameters(Struct, frozen=True):
     """The parameters of a search, from a query string or from the body of POST
     …/.search.
     """
@@ -124,7 +123,7 @@ async def listing(
 ) -> ScimResponse:
     """Answer a search over one resource type, or over all of them at the root."""
     token = request.principal.token
-    asked = replace(
+    asked = structs.replace(
         asked,
         scope=shapes[0].endpoint if len(shapes) == 1 else "",
         owner=(token.connection_id, token.id),
@@ -184,7 +183,7 @@ async def _search(
     several = len(shapes) > 1
     queries = {each.name: _query(request, each, asked, cursors, several=several) for each in shapes}
     for name in queries.keys() - {each.name for each in readable}:
-        queries[name] = replace(queries[name], criterion=Constant(False))
+        queries[name] = structs.replace(queries[name], criterion=Constant(False))
     judging = {name: comparisons(query) for name, query in queries.items() if reads_every_row(query)}
     async with AsyncExitStack() as turn:
         if judging:
@@ -199,7 +198,7 @@ async def _search(
 
 def _require_few(limits: ScimLimits, queries: Mapping[str, SearchQuery]) -> None:
     """Raise InvalidFilterException for a filter that costs each row too much."""
-    unsorted = (replace(query, order=None) for query in queries.values())
+    unsorted = (structs.replace(query, order=None) for query in queries.values())
     if any(reads_every_row(each) and comparisons(each) > limits.max_scan_terms for each in unsorted):
         raise InvalidFilterException(
             detail=f"The filter has more than {limits.max_scan_terms} comparisons, and no index answers it: ask in "
@@ -230,7 +229,7 @@ async def _find(
             page: SearchPage[Any] = await users_and_groups(
                 reading, connection.tenant_id, connection.id, users, groups
             )
-            return replace(users, order=users.order or groups.order), page
+            return structs.replace(users, order=users.order or groups.order), page
         [(name, query)] = queries.items()
         find = search.users if name == "User" else search.groups
         return query, await find(reading, connection.tenant_id, connection.id, query)
@@ -254,11 +253,11 @@ def _query(
     )
     if asked.cursor is None:
         return query
-    query = replace(query, offset=0)
+    query = structs.replace(query, offset=0)
     if not asked.cursor:
         return query
     sealed = cursors.open(asked.cursor, asked.query_key(), query.limit, limits.cursor_timeout_s)
-    return replace(query, position=Position(*sealed))
+    return structs.replace(query, position=Position(*sealed))
 
 
 def _page_size(limits: ScimLimits, asked: SearchParameters) -> int:

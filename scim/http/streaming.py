@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import orjson
 import structlog
 from aiohttp import web
+from msgspec import structs
 
 from scim.request import ScimResponse
 
@@ -29,8 +29,8 @@ async def start_stream(response: ScimResponse) -> ScimResponse:
     async for piece in response.body:
         held += piece
         if len(held) >= _SENT_AT_ONCE:
-            return replace(response, body=_continued(bytes(held), response.body))
-    return replace(response, body=bytes(held))
+            return structs.replace(response, body=_continued(bytes(held), response.body))
+    return structs.replace(response, body=bytes(held))
 
 
 async def _continued(beginning: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

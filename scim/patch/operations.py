@@ -5,9 +5,9 @@ value.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import Struct, structs
 from scim2_models import (
     InvalidPathException,
     InvalidSyntaxException,
@@ -33,8 +33,7 @@ client.
 _STANDARD = ScimLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     op: str
     """`add`, `replace` or `remove`."""
     location: Location
@@ -47,8 +46,7 @@ class Operation:
     """The position in `Operations`, from 0, that errors name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """A PATCH body, read against a schema.
 
     A path-less operation has become one operation for each of its keys.
@@ -295,7 +293,7 @@ def joined_additions(operations: Sequence[Operation]) -> Iterator[Operation]:
 def _joined(run: Sequence[Operation]) -> Operation:
     if len(run) == 1:
         return run[0]
-    return replace(run[0], value=[value for operation in run for value in operation.value])
+    return structs.replace(run[0], value=[value for operation in run for value in operation.value])
 
 
 def _are_alike(one: Operation, other: Operation) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from msgspec import Struct
 from scim2_models import InvalidPathException, Path
 from scim2_models.path import AttrPath, Comparison, FilterNode, ValuePath
 
@@ -16,8 +16,7 @@ DEEPEST_PATH = 20
 PLAIN_PATH = re.compile(r"(\$?[A-Za-z][A-Za-z0-9$_-]*)(?:\.(\$?[A-Za-z][A-Za-z0-9$_-]*))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """The target of an attribute path.
 
     `attribute` None is the whole resource or the whole extension.

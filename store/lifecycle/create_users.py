@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import select
 
 from store import tables
@@ -208,7 +209,7 @@ def _creation(
         is_free = command.id is not None and command.id not in known.by_id
         after = _new(tx, command, draft, command.id if is_free and command.id else UserId(new_id()))
         return UserChange(Action.CREATE, None, after, modified({}, after.document))
-    back = replace(
+    back = structs.replace(
         reactivated(tx, before),
         user_name=draft["user_name"],
         external_id=draft["external_id"],

@@ -8,9 +8,9 @@ Tokens need no write: they name the period of access that they were issued in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Integer, String, Table, bindparam, cast, literal, null, select
 from sqlalchemy.types import TypeEngine
 
@@ -72,8 +72,7 @@ _END_APP_KEY = update_statement(tables.app_keys, ("ended_at", "end_reason"))
 _ADD_RECEIPT = insert_statement(tables.receipts)
 
 
-@dataclass(frozen=True, slots=True)
-class EndedAccess:
+class EndedAccess(Struct, frozen=True):
     """An account before and after the change that ended a period of access."""
 
     before: User

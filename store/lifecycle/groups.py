@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
+from msgspec import structs
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy import delete as sql_delete
 
@@ -167,7 +167,7 @@ def _drafted(tx: Transaction, command: CreateGroup, before: Group | None) -> Gro
 async def _change(tx: Transaction, command: ChangeGroup, group: Group) -> Outcome:
     columns = group_columns(command.change(group.document))
     differing = modified(group.document, columns["document"])
-    after = replace(
+    after = structs.replace(
         group,
         display_name=columns["display_name"],
         external_id=columns["external_id"],
@@ -205,7 +205,7 @@ async def _change_members(tx: Transaction, command: ChangeGroup) -> tuple[list[s
 async def _link(tx: Transaction, command: LinkGroup, group: Group) -> Outcome:
     if group.entra_object_id == command.entra_object_id:
         return tx.unchanged(command, Action.LINK, group)
-    after = replace(group, entra_object_id=command.entra_object_id)
+    after = structs.replace(group, entra_object_id=command.entra_object_id)
     await _check_unique(tx, after)
     after = await _update(tx, after)
     linked = Modified(attribute="entraObjectId", old=group.entra_object_id, new=after.entra_object_id)
@@ -217,7 +217,7 @@ async def _delete(tx: Transaction, command: DeleteGroup, group: Group) -> Outcom
     gone = sql_delete(tables.memberships).where(_m.group_id == group.id, _m.tenant_id == tx.tenant_id)
     member_ids = sorted((await tx.conn.execute(gone.returning(_m.member_id))).scalars())
     await members.remove_from_all(tx, [group.id])
-    after = await _update(tx, replace(group, deleted_at=tx.now))
+    after = await _update(tx, structs.replace(group, deleted_at=tx.now))
     left = [Modified(attribute="members", old=member, new=None) for member in member_ids]
     # The next increment reads the former members, and the vendor's app need not have
     # kept a list of its own.
@@ -264,7 +264,7 @@ def _columns(group: Group) -> dict[str, Any]:
 
 async def _update(tx: Transaction, group: Group) -> Group:
     """Write the group as its next version and return it."""
-    after = replace(
+    after = structs.replace(
         group, version=group.version + 1, last_modified=tx.now, origin=tx.origin_after(group.origin)
     )
     await tx.conn.execute(_UPDATE, [{"b_id": after.id, **_columns(after)}])

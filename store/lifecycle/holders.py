@@ -7,9 +7,9 @@ account are numbered, and history is kept by account and number.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import bindparam, select, update
 
 from store import tables
@@ -81,7 +81,7 @@ async def change_holder(tx: Transaction, commands: Sequence[ChangeHolder]) -> li
         if user.entra_object_id == command.entra_object_id and user.sealed_at is None:
             return None
         number = _number(known, user, command)
-        after = replace(
+        after = structs.replace(
             user,
             entra_object_id=command.entra_object_id,
             directory_id=command.directory_id,
@@ -154,7 +154,7 @@ async def release_names(tx: Transaction, commands: Sequence[ReleaseNames]) -> li
 def _released(tx: Transaction, user: User, reason: Reason | None) -> tuple[User, tuple[Modified, ...]]:
     name = released_name(user)
     document = _without_names(user.document, name)
-    after = replace(user, user_name=name, external_id=None, document=document)
+    after = structs.replace(user, user_name=name, external_id=None, document=document)
     modified = (
         *differences("active", user.active, False),
         *differences("userName", user.user_name, name),
@@ -176,7 +176,7 @@ async def retire(tx: Transaction, commands: Sequence[RetireUser]) -> list[Outcom
         if user.entra_object_id is None:
             return None
         after, modified = _released(tx, user, None)
-        after = _without_holder(replace(after, period=user.period + 1))
+        after = _without_holder(structs.replace(after, period=user.period + 1))
         gone = differences("entraObjectId", user.entra_object_id, None)
         return UserChange(Action.RETIRE, user, after, (*modified, *gone))
 
@@ -188,7 +188,9 @@ async def retire(tx: Transaction, commands: Sequence[RetireUser]) -> list[Outcom
 
 
 def _without_holder(user: User) -> User:
-    return replace(user, entra_object_id=None, directory_id=None, holder_basis=None, holder_seen_at=None)
+    return structs.replace(
+        user, entra_object_id=None, directory_id=None, holder_basis=None, holder_seen_at=None
+    )
 
 
 async def release(tx: Transaction, commands: Sequence[ReleaseUser]) -> list[Outcome]:
@@ -202,7 +204,7 @@ async def release(tx: Transaction, commands: Sequence[ReleaseUser]) -> list[Outc
     before = await user_writes.lock(tx, ids)
 
     def decide(_command: ReleaseUser, user: User) -> UserChange | None:
-        after = replace(_without_holder(user), origin=Origin.CONSOLE)
+        after = structs.replace(_without_holder(user), origin=Origin.CONSOLE)
         modified: tuple[Modified, ...] = (
             *differences("entraObjectId", user.entra_object_id, None),
             *differences("origin", user.origin.value, after.origin.value),
@@ -242,7 +244,7 @@ async def unseal(tx: Transaction, commands: Sequence[UnsealUser]) -> list[Outcom
             return None
         modified = differences("sealed", user.sealed_at is not None, False)
         period = user.period if user.sealed_at is None else user.period + 1
-        after = replace(user, sealed_at=None, holder_seen_at=None, period=period)
+        after = structs.replace(user, sealed_at=None, holder_seen_at=None, period=period)
         return UserChange(Action.UNSEAL, user, after, modified)
 
     return await decide_each(tx, commands, Action.UNSEAL, decide)
@@ -253,7 +255,9 @@ async def decide_holder(tx: Transaction, commands: Sequence[DecideHolder]) -> li
 
     def decide(command: DecideHolder, user: User) -> UserChange | None:
         basis = _basis(user, is_decided=command.is_known)
-        after = replace(user, holder_basis=basis, sealed_at=None if command.is_known else user.sealed_at)
+        after = structs.replace(
+            user, holder_basis=basis, sealed_at=None if command.is_known else user.sealed_at
+        )
         if command.is_sealed and user.sealed_at is None:
             after = sealed(tx, after)
         modified = (

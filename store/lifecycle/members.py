@@ -6,9 +6,10 @@ The rows are written by `membership_writes`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
+
+from msgspec import structs
 
 from store.errors import InvalidRecord, NotFound, Terminal, UnknownMember
 from store.lifecycle import membership_writes as rows
@@ -159,7 +160,9 @@ async def touch_changed(tx: Transaction, outcomes: list[Outcome]) -> list[Outcom
         group.id: group for group in (await rows.touch(tx, sorted(tx.changed_groups))).values()
     }
     return [
-        replace(outcome, record=groups.get(outcome.record.id, outcome.record)) if outcome.record else outcome
+        structs.replace(outcome, record=groups.get(outcome.record.id, outcome.record))
+        if outcome.record
+        else outcome
         for outcome in outcomes
     ]
 

@@ -8,8 +8,8 @@ The push is obeyed, and the next cycle looks at the present holder (identity.md,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import bindparam, select
 
 from store import tables
@@ -25,8 +25,7 @@ _WITH_HOLDERS = select(_h.user_id, _h.number).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class EndedByPush:
+class EndedByPush(Struct, frozen=True):
     """An account whose access a request of the push ended."""
 
     before: User

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from msgspec import Struct, structs
 from sqlalchemy import bindparam, select, update
 
 from store import tables
@@ -55,8 +56,7 @@ _ACTIVE_ADMINS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class UserChange:
+class UserChange(Struct, frozen=True):
     """A user's row before (None for a new one) and after, and the action."""
 
     action: Action
@@ -243,18 +243,18 @@ def stamped(tx: Transaction, command: Command, change: UserChange) -> UserChange
     cause = tx.cause_of(command)
     wrote_at = tx.now if tx.cause.origin is Origin.SCIM else change.after.push_wrote_at
     unread_at = change.after.unread_write_at if tx.cause.origin is Origin.GRAPH else tx.now
-    given = replace(_agreed(tx, change), push_wrote_at=wrote_at, unread_write_at=unread_at)
+    given = structs.replace(_agreed(tx, change), push_wrote_at=wrote_at, unread_write_at=unread_at)
     if change.before is None:
-        return replace(change, after=given, cause=cause)
+        return structs.replace(change, after=given, cause=cause)
     is_released = change.after.origin is not change.before.origin
     origin = change.after.origin if is_released else tx.origin_after(change.before.origin)
-    after = replace(
+    after = structs.replace(
         given,
         version=change.before.version + 1,
         last_modified=tx.now,
         origin=origin,
     )
-    return replace(change, after=after, cause=cause)
+    return structs.replace(change, after=after, cause=cause)
 
 
 def _agreed(tx: Transaction, change: UserChange) -> User:
@@ -266,9 +266,9 @@ def _agreed(tx: Transaction, change: UserChange) -> User:
         return after
     held = None if before is None or before.deleted_at else before
     if held is None or held.user_name != after.user_name:
-        after = replace(after, agreed_user_name=after.user_name)
+        after = structs.replace(after, agreed_user_name=after.user_name)
     if held is None or held.external_id != after.external_id:
-        after = replace(after, agreed_external_id=after.external_id)
+        after = structs.replace(after, agreed_external_id=after.external_id)
     return after
 
 

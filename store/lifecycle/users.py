@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TypeAlias, TypeVar
+
+from msgspec import structs
 
 from store.directory.documents import modified, user_columns
 from store.errors import NotFound, VersionMoved
@@ -69,7 +70,7 @@ async def change(tx: Transaction, commands: Sequence[ChangeUser]) -> list[Outcom
         differing = modified(user.document, columns["document"])
         if not differing:
             return None
-        after = replace(
+        after = structs.replace(
             user,
             user_name=columns["user_name"],
             external_id=columns["external_id"],
@@ -109,7 +110,7 @@ async def delete(tx: Transaction, commands: Sequence[DeleteUser]) -> list[Outcom
     def decide(command: DeleteUser, user: User) -> UserChange | None:
         ended = deprovisioned(tx, user, command.reason) if user.active else user
         differing = (_ACCESS_ENDED,) if user.active else ()
-        return UserChange(Action.DELETE, user, replace(ended, deleted_at=tx.now), differing)
+        return UserChange(Action.DELETE, user, structs.replace(ended, deleted_at=tx.now), differing)
 
     return await decide_each(tx, commands, Action.DELETE, decide)
 
@@ -121,10 +122,10 @@ async def link(tx: Transaction, commands: Sequence[LinkUser]) -> list[Outcome]:
         if user.entra_object_id == command.entra_object_id:
             is_proved = command.basis is HolderBasis.PROOF and user.holder_basis is not HolderBasis.PROOF
             proved = differences("holderBasis", user.holder_basis, command.basis)
-            after = replace(user, holder_basis=command.basis, directory_id=command.directory_id)
+            after = structs.replace(user, holder_basis=command.basis, directory_id=command.directory_id)
             return UserChange(Action.LINK, user, after, proved) if is_proved else None
         differing = differences("entraObjectId", user.entra_object_id, command.entra_object_id)
-        after = replace(
+        after = structs.replace(
             user,
             entra_object_id=command.entra_object_id,
             directory_id=command.directory_id,
@@ -151,7 +152,7 @@ async def mark(tx: Transaction, commands: Sequence[MarkUser]) -> list[Outcome]:
         if not differing:
             return None
         return UserChange(
-            Action.OTHER, user, replace(user, is_protected=is_protected, is_admin=is_admin), differing
+            Action.OTHER, user, structs.replace(user, is_protected=is_protected, is_admin=is_admin), differing
         )
 
     return await decide_each(tx, commands, Action.OTHER, decide)
@@ -167,7 +168,7 @@ def deprovisioned(tx: Transaction, user: User, reason: Reason | None) -> User:
     The period of access ends: no credential of it works again (identity.md, W7).
     """
     why = reason.value if reason else f"by {tx.cause.origin.value}"
-    return replace(
+    return structs.replace(
         user,
         active=False,
         document={**user.document, "active": False},
@@ -187,7 +188,7 @@ def sealed_without_proof(tx: Transaction, user: User) -> User:
     is_proved = is_object_id(proof) and proof == (user.entra_object_id or proof).lower()
     if tx.cause.origin is not Origin.SCIM or is_proved:
         return user
-    return replace(user, sealed_at=user.sealed_at or tx.now)
+    return structs.replace(user, sealed_at=user.sealed_at or tx.now)
 
 
 def names_another_person(before: User, after: User) -> bool:
@@ -205,12 +206,12 @@ def sealed(tx: Transaction, user: User) -> User:
 
     Access stays; the next cycle says whose the account is (identity.md, W3).
     """
-    return replace(user, sealed_at=user.sealed_at or tx.now, period=user.period + 1)
+    return structs.replace(user, sealed_at=user.sealed_at or tx.now, period=user.period + 1)
 
 
 def reactivated(tx: Transaction, user: User) -> User:
     """Return the user with access again."""
-    return replace(
+    return structs.replace(
         user,
         active=True,
         document={**user.document, "active": True},

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from store import tables
 from store.engine.bulk_write import Write, bind_names, insert_statement
 from store.keys import search_key
@@ -37,8 +39,7 @@ _REMOVED: Mapping[tuple[str, str], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LogSubject:
+class LogSubject(Struct, frozen=True):
     """The user or group of an entry."""
 
     type: SubjectType

@@ -7,9 +7,10 @@ meanwhile is skipped (worker) or refused (If-Match). None: any version.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from store.records.actions import Action
 from store.records.directory import Group, HolderBasis, User
@@ -17,8 +18,7 @@ from store.records.drift import Reason
 from store.records.identifiers import Document, GraphId, GroupId, UserId
 
 
-@dataclass(frozen=True, slots=True)
-class CreateUser:
+class CreateUser(Struct, frozen=True):
     document: Document
     id: UserId | None = None
     entra_object_id: GraphId | None = None
@@ -28,8 +28,7 @@ class CreateUser:
     directory_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeUser:
+class ChangeUser(Struct, frozen=True):
     """Replace the document by the result of `change`.
 
     `active` turning false deprovisions, turning true re-enables.
@@ -41,15 +40,13 @@ class ChangeUser:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DisableUser:
+class DisableUser(Struct, frozen=True):
     user_id: UserId
     reason: Reason | None = None
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteUser:
+class DeleteUser(Struct, frozen=True):
     """Deprovision the user, hide it from SCIM and remove it from every group.
 
     Nothing is erased.
@@ -60,8 +57,7 @@ class DeleteUser:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUser:
+class LinkUser(Struct, frozen=True):
     """Note the person that an account without holder stands for."""
 
     user_id: UserId
@@ -73,8 +69,7 @@ class LinkUser:
     """userName and externalId are what the mapping gives this person."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeHolder:
+class ChangeHolder(Struct, frozen=True):
     """Hand an account to another person, as Entra did (identity.md, W3).
 
     Every key of the earlier holder ends, marks are dropped, memberships end except
@@ -89,8 +84,7 @@ class ChangeHolder:
     keep_group_ids: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseNames:
+class ReleaseNames(Struct, frozen=True):
     """Take from an account every value that the push may match by.
 
     Its holder is gone and another person is to have the name. Access ends too.
@@ -101,8 +95,7 @@ class ReleaseNames:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetireUser:
+class RetireUser(Struct, frozen=True):
     """End the second account of a person: names, access, and the link to the person.
 
     The other account becomes that person's only one (identity.md, W1).
@@ -112,8 +105,7 @@ class RetireUser:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SealUser:
+class SealUser(Struct, frozen=True):
     """End every key of an account of which it is in doubt whose it is.
 
     Access stays; history is hidden and marks are suspended.
@@ -123,16 +115,14 @@ class SealUser:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UnsealUser:
+class UnsealUser(Struct, frozen=True):
     """The holder was seen again: history and marks come back."""
 
     user_id: UserId
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DecideHolder:
+class DecideHolder(Struct, frozen=True):
     """Note a person's decision about the holder of an account, or that it was taken
     back.
 
@@ -145,8 +135,7 @@ class DecideHolder:
     is_sealed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseUser:
+class ReleaseUser(Struct, frozen=True):
     """Make an account a local one: it stands for no person in Entra any more.
 
     Access and history stay.
@@ -155,8 +144,7 @@ class ReleaseUser:
     user_id: UserId
 
 
-@dataclass(frozen=True, slots=True)
-class MarkUser:
+class MarkUser(Struct, frozen=True):
     """Set the marks that guard an account; None leaves a mark as it is."""
 
     user_id: UserId
@@ -165,16 +153,14 @@ class MarkUser:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CreateGroup:
+class CreateGroup(Struct, frozen=True):
     document: Document
     id: GroupId | None = None
     entra_object_id: GraphId | None = None
     member_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeGroup:
+class ChangeGroup(Struct, frozen=True):
     group_id: GroupId
     change: Callable[[Document], Document]
     add_member_ids: tuple[str, ...] = ()
@@ -187,29 +173,25 @@ class ChangeGroup:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LinkGroup:
+class LinkGroup(Struct, frozen=True):
     group_id: GroupId
     entra_object_id: GraphId
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteGroup:
+class DeleteGroup(Struct, frozen=True):
     group_id: GroupId
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AddMembers:
+class AddMembers(Struct, frozen=True):
     """Idempotent; an unknown member is refused (`UnknownMember`)."""
 
     group_id: GroupId
     member_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveMembers:
+class RemoveMembers(Struct, frozen=True):
     """Idempotent; removing a non-member is a success that changes nothing."""
 
     group_id: GroupId
@@ -250,8 +232,7 @@ class OutcomeStatus(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     command: Command
     status: OutcomeStatus
     action: Action

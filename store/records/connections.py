@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from msgspec import Struct
+
 from store.records.identifiers import ConnectionId, TenantId
 
 
@@ -185,8 +187,7 @@ READINGS_MISSED = 2
 """So many full readings that did not come make a connection fail."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(Struct, frozen=True):
     """Proof of holding a connection's lease; a write with a stale token is refused."""
 
     connection_id: ConnectionId

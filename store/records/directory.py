@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from store.records.actions import Origin, SubjectType
 from store.records.identifiers import (
@@ -36,8 +37,7 @@ class HolderBasis(StrEnum):
     """A person decided it."""
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     id: UserId
     tenant_id: TenantId
     connection_id: ConnectionId
@@ -96,8 +96,7 @@ class User:
         return self.is_protected and self.sealed_at is None
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     id: GroupId
     tenant_id: TenantId
     connection_id: ConnectionId
@@ -140,8 +139,7 @@ class RowDigest(NamedTuple):
     """The names in which both sides agree; None for a group."""
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Struct, frozen=True):
     group_id: GroupId
     member_id: str
     """A `UserId`, or a `GroupId` for a nested group."""
@@ -158,8 +156,7 @@ class SessionPurpose(StrEnum):
     """Leaver's own pages."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionTerms:
+class SessionTerms(Struct, frozen=True):
     """What a new session is for, how long it lasts, and by which sign-in it began."""
 
     lifetime_s: float = 8 * 3600.0
@@ -176,8 +173,7 @@ class SessionTerms:
     """The provider's own session (`sid`), by which it can end this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     id: SessionId
     tenant_id: TenantId
     user_id: UserId
@@ -208,8 +204,7 @@ class Session:
         return self.revoked_at is not None or min(self.expires_at, self.idle_until) <= now
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """Why a session is ended, by which actor, and in which cycle or request."""
 
     reason: str
@@ -218,8 +213,7 @@ class Ending:
     ref: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What ended with a period of access: when, why, by what, and whether the app
     knows.
     """
@@ -255,8 +249,7 @@ class AppKeyKind(StrEnum):
     API_KEY = "app_key"
 
 
-@dataclass(frozen=True, slots=True)
-class AppKey:
+class AppKey(Struct, frozen=True):
     """A session or an API key that the vendor's app keeps itself, and registered."""
 
     id: str
@@ -275,8 +268,7 @@ class AppKey:
     end_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AssessmentResult:
+class AssessmentResult(Struct, frozen=True):
     """A result in the vendor's app.
 
     It is kept when the account ends (invariant I8).
@@ -294,8 +286,7 @@ class AssessmentResult:
     holder_number: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Erasure:
+class Erasure(Struct, frozen=True):
     """That results of a holder were erased: the trace that is left of them."""
 
     id: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from store.records.actions import SubjectType
 from store.records.identifiers import GraphId, JsonValue
@@ -52,8 +53,7 @@ class FindingState(StrEnum):
     """Gone by itself since the last report."""
 
 
-@dataclass(frozen=True, slots=True)
-class DriftFinding:
+class DriftFinding(Struct, frozen=True):
     kind: DriftKind
     reason: Reason | None
     subject_type: SubjectType
@@ -83,8 +83,7 @@ class ConflictKind(StrEnum):
     """The push ended the access of an account that stands for another person by now."""
 
 
-@dataclass(frozen=True, slots=True)
-class PushConflict:
+class PushConflict(Struct, frozen=True):
     """A conflict as it is kept until it is over."""
 
     kind: ConflictKind

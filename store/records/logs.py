@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypedDict
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from store.records.actions import Action, LogStatus, Origin, SubjectType
 from store.records.connections import Fence, PushRules
 from store.records.identifiers import ConnectionId, JsonValue, TenantId
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One explained step of an attempted change, as in Entra's provisioning log."""
 
     name: str
@@ -31,8 +31,7 @@ An approved plan or a demand has a person's name.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceAge:
+class EvidenceAge(Struct, frozen=True):
     """When the evidence behind removals was taken, and how old it may be when they are
     written.
     """
@@ -44,8 +43,7 @@ class EvidenceAge:
     max_age_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """The origin and actor of a change, and what to log with it."""
 
     origin: Origin
@@ -78,8 +76,7 @@ class Modified(TypedDict):
     new: JsonValue
 
 
-@dataclass(frozen=True, slots=True)
-class FindingLink:
+class FindingLink(Struct, frozen=True):
     """Names the finding of a drift report that an entry repaired."""
 
     cycle_id: str
@@ -88,8 +85,7 @@ class FindingLink:
     """For memberships of a group the beginning that their subject ids share."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(Struct, frozen=True):
     id: int
     at: datetime
     tenant_id: TenantId
@@ -108,8 +104,7 @@ class LogEntry:
     """The finding that a cycle's entry repaired, where it is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """A message to a listener (the vendor's app), written in the transaction of the
     change.
     """
@@ -124,8 +119,7 @@ class Event:
     payload: Mapping[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Struct, frozen=True):
     """A change to the set-up of a tenant."""
 
     id: int
@@ -160,8 +154,7 @@ class WebhookFormat(StrEnum):
     """Security Event Tokens (RFC 8417), by push or by poll."""
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookEndpoint:
+class WebhookEndpoint(Struct, frozen=True):
     """Where events are sent, and how that goes; never its secret."""
 
     id: str
@@ -194,8 +187,7 @@ class WebhookEndpoint:
         return urlsplit(self.url).hostname or ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(Struct, frozen=True):
     """An event that an endpoint did not take."""
 
     event_id: int
@@ -203,8 +195,7 @@ class DeadLetter:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class EventStream:
+class EventStream(Struct, frozen=True):
     """What a receiver of security events asked for (SSF 1.0)."""
 
     id: str
@@ -220,8 +211,7 @@ class EventStream:
     verified_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKey:
+class SigningKey(Struct, frozen=True):
     """A key that signs security events; its private part is kept sealed."""
 
     id: str

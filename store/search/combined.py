@@ -8,10 +8,10 @@ differ, since a filter means something else for each.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
@@ -60,7 +60,7 @@ async def users_and_groups(
     for table, query in zip(_TABLES, (of_users, of_groups), strict=True):
         criterion = parametrized(query.criterion, values)
         shapes.append(QueryShape(table.name, criterion, query.order, "none", False, False))
-    query = replace(of_users, order=of_users.order or of_groups.order)
+    query = structs.replace(of_users, order=of_users.order or of_groups.order)
     both = (shapes[0], shapes[1])
     found: list[Any] = []
     if query.limit > 0:

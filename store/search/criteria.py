@@ -7,9 +7,10 @@ has no value is false (but `ne`, true).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 
 class Kind(StrEnum):
@@ -34,8 +35,7 @@ class Operator(StrEnum):
     LE = "le"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A place in a document: `[extension].attribute.sub`, by the names its schema gives
     them.
     """
@@ -49,8 +49,7 @@ class Field:
     case_exact: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A value that is given later: one SQL statement serves all criteria that differ in
     values only.
     """
@@ -59,21 +58,18 @@ class Parameter:
     is_ascii: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Struct, frozen=True):
     field: Field
     operator: Operator
     value: str | bool | int | float | Parameter | None
     """A time is an ISO 8601 string."""
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     field: Field
 
 
-@dataclass(frozen=True, slots=True)
-class AnyValue:
+class AnyValue(Struct, frozen=True):
     """One value of an array fulfils all of `inner`, whose fields are sub-attributes
     (`Field.attribute`, no `sub`).
     """
@@ -82,39 +78,33 @@ class AnyValue:
     inner: Criterion
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     inner: Criterion
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     terms: tuple[Criterion, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Some:
+class Some(Struct, frozen=True):
     """At least one of the terms."""
 
     terms: tuple[Criterion, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Struct, frozen=True):
     value: bool
 
 
 Criterion: TypeAlias = Compare | Present | AnyValue | Not | All | Some | Constant
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     field: Field
     descending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SearchQuery:
+class SearchQuery(Struct, frozen=True):
     """One page of a listing: by index (`offset`), or after or before a position of a
     former page.
     """
@@ -131,8 +121,7 @@ class SearchQuery:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """Where a page ended: the sort value and the row number of its last row (or of its
     first, going backward).
     """

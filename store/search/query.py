@@ -8,11 +8,11 @@ queries of one shape.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     FromClause,
@@ -57,8 +57,7 @@ _LOOKED_UP = frozenset({"id", "externalId", "userName", "displayName"})
 _TABLES = {table.name: table for table in (tables.users, tables.groups)}
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPage(Generic[T]):
+class SearchPage(Struct, Generic[T], frozen=True):
     total: int | None
     """All rows that match, on all pages; None when it was not asked for."""
     items: list[T]
@@ -110,8 +109,7 @@ def is_single_statement(query: SearchQuery) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class QueryShape:
+class QueryShape(Struct, frozen=True):
     """All of a query that decides its SQL; the rest are values."""
 
     table: str

@@ -8,9 +8,10 @@ can be; everything else inside the document. The values of an array are rows:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from msgspec import structs
 from sqlalchemy import (
     ColumnElement,
     FromClause,
@@ -251,7 +252,7 @@ def _compare_values(node: Compare, source: Source, dialect: Dialect) -> ColumnEl
     field = node.field
 
     def some(operator: Operator) -> ColumnElement[bool]:
-        condition = _of_value(replace(node, operator=operator))
+        condition = _of_value(structs.replace(node, operator=operator))
         return _any_value(field, source, dialect, lambda each: where(condition, each, dialect))
 
     if node.value is None:

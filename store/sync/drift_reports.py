@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import ColumnElement, RowMapping, String, and_, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -71,7 +72,7 @@ def to_findings(row: Mapping[str, Any] | RowMapping) -> Iterator[DriftFinding]:
     )
     yield first
     for subject_id, label in row["others"]:
-        yield replace(first, subject_id=subject_id, subject_label=label)
+        yield structs.replace(first, subject_id=subject_id, subject_label=label)
 
 
 def of_report(tenant_id: TenantId, connection_id: ConnectionId, number: int) -> ColumnElement[bool]:

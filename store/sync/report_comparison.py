@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import structs
 
 from store.records import DriftFinding, DriftKind, FindingState
 
@@ -49,7 +51,7 @@ def merge_with_previous(
             # An incomplete cycle or an increment did not see everything: what it missed
             # stays as it was.
             is_over = complete and (looked_at is None or _concerns(finding, looked_at))
-            yield replace(finding, state=FindingState.RESOLVED) if is_over else finding
+            yield structs.replace(finding, state=FindingState.RESOLVED) if is_over else finding
 
 
 def continued(finding: DriftFinding, before: DriftFinding) -> DriftFinding:
@@ -57,7 +59,7 @@ def continued(finding: DriftFinding, before: DriftFinding) -> DriftFinding:
     first seen, and when it happened.
     """
     since = {name: before.evidence[name] for name in ("lost", "seen_at") if name in before.evidence}
-    return replace(finding, first_seen=before.first_seen, evidence={**finding.evidence, **since})
+    return structs.replace(finding, first_seen=before.first_seen, evidence={**finding.evidence, **since})
 
 
 @dataclass(slots=True)

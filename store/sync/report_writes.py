@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import BindParameter, Integer, bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -194,7 +195,7 @@ async def _settle(
 def _repaired(finding: DriftFinding, repair: DriftFinding) -> DriftFinding:
     """Return an open finding as the repair left it, with all the evidence there is."""
     evidence = {**finding.evidence, **repair.evidence}
-    return replace(finding, state=FindingState.REPAIRED, evidence=evidence)
+    return structs.replace(finding, state=FindingState.REPAIRED, evidence=evidence)
 
 
 def _are_alike(one: DriftFinding, other: DriftFinding) -> bool:

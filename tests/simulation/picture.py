@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from msgspec import structs
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -48,7 +49,7 @@ class Picture:
 
 def without_notes(picture: Picture) -> Mapping[UserId, User]:
     """The rows as they are but for when a holder was last seen: a note is no change (`store.sync.holder_notes`)."""
-    return {key: replace(row, holder_seen_at=None) for key, row in picture.users.items()}
+    return {key: structs.replace(row, holder_seen_at=None) for key, row in picture.users.items()}
 
 
 @dataclass(slots=True)

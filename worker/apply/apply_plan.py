@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
+
+from msgspec import structs
 
 from store import errors as store_errors
 from store import lifecycle
@@ -233,7 +235,7 @@ class PlanExecution:
         confirmed = iter(answers)
         left_out = [[_is_left_out(change, confirmed) for change in task.changes] for task in tasks]
         kept = [self._without(task, flags) for task, flags in zip(tasks, left_out, strict=True)]
-        return kept, replace(self.cause, evidence=age)
+        return kept, structs.replace(self.cause, evidence=age)
 
     def _without(self, task: Task, left_out: Sequence[bool]) -> Task:
         """Return the task without the changes left out; each is noted as skipped."""

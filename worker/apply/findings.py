@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
+
+from msgspec import structs
 
 from store.records import (
     DriftFinding,
@@ -57,7 +59,7 @@ def repaired(
     """
     made = findings(plan, partition, applied, evidence, now, facts)
     return [
-        replace(finding, evidence={**finding.evidence, "by": by})
+        structs.replace(finding, evidence={**finding.evidence, "by": by})
         for finding in made
         if finding.state is FindingState.REPAIRED
     ]

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import aiohttp
 import structlog
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.keys import Sealer
@@ -66,7 +67,9 @@ class WebhookSender:
         now = self.clock()
         pending = await self._pending(endpoint, through)
         if not (pending or endpoint.control) and through - endpoint.position < 1_000:
-            return replace(endpoint, position=through)  # not of its tenant: no row is written for that
+            return structs.replace(
+                endpoint, position=through
+            )  # not of its tenant: no row is written for that
         if not await self.db.write(
             lambda conn: webhook_endpoints.claim(conn, endpoint, self.worker, now, CLAIM_S)
         ):
@@ -76,7 +79,7 @@ class WebhookSender:
         endpoint, taken = await self._send_all(endpoint, pending, encoding, now + LONGEST_BATCH)
         is_all = endpoint.attempts == 0 and len(pending) < BATCH
         if is_all and (not pending or endpoint.position == pending[-1].id):
-            endpoint = replace(endpoint, position=max(endpoint.position, through))
+            endpoint = structs.replace(endpoint, position=max(endpoint.position, through))
         await self._save(endpoint, taken, release=True)
         return endpoint
 
@@ -110,7 +113,7 @@ class WebhookSender:
                 log.info("webhook.control_refused", endpoint=endpoint.id, why=result.why)
         sent = [str(each["id"]) for each in endpoint.control]
         await self.db.write(lambda conn: event_streams.drop_control(conn, endpoint, sent))
-        return replace(endpoint, control=())
+        return structs.replace(endpoint, control=())
 
     async def _send_all(
         self, endpoint: WebhookEndpoint, pending: Sequence[Event], encoding: Encoding, ends_at: datetime
@@ -150,7 +153,7 @@ class WebhookSender:
         """Return the endpoint after one attempt."""
         now = self.clock()
         if result.is_taken:
-            return replace(
+            return structs.replace(
                 endpoint,
                 position=event.id,
                 attempts=0,
@@ -167,7 +170,7 @@ class WebhookSender:
         is_over = is_over or result.status == GONE
         if is_over:
             log.warning("webhook.disabled", endpoint=endpoint.id, why=result.why)
-        return replace(
+        return structs.replace(
             endpoint,
             position=event.id if attempts == SET_ASIDE_AFTER else endpoint.position,
             attempts=attempts,

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import structs
 
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
@@ -217,4 +218,4 @@ async def _log(asking: Asking, report: OnDemandReport, subject: EntraSubject, en
 def _kept(entra: EntraReport) -> tuple[Step, ...]:
     """Return Entra's steps under names that no step of Leaver has."""
     summary = Step(ENTRA, LogStatus.WARNING if entra.remedy else LogStatus.SUCCESS, entra.detail)
-    return (*(replace(step, name=f"{ENTRA} {step.name}") for step in entra.steps), summary)
+    return (*(structs.replace(step, name=f"{ENTRA} {step.name}") for step in entra.steps), summary)

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import structs
 
 from store.logs import provisioning_log
 from store.logs.journal import LogSubject
@@ -257,7 +258,7 @@ async def _apply(run: ProvisioningRun, plan: Plan, changes: Sequence[Change], ag
         services.db,
         record.connection,
         changes,
-        replace(run.cause, evidence=age),
+        structs.replace(run.cause, evidence=age),
         safe_point,
         clock=services.clock,
         reverify=reverification(services, record.connection, plan),

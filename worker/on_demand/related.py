@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from store.database import Database
 from store.records import Action, DriftKind, GraphId, Group, Policy, User, is_object_id, name_key
 from worker.cycle.load_state import load_part
@@ -145,7 +147,7 @@ def _with_holders(finding: Finding, state: State, entitlement: Entitlement) -> F
     if not others:
         return finding
     detail = f"{finding.detail}: {'; '.join(_describe_holder(row, entitlement) for row in others)}"
-    return replace(finding, detail=detail, candidates=tuple(row.id for row in others))
+    return structs.replace(finding, detail=detail, candidates=tuple(row.id for row in others))
 
 
 def _describe_holder(row: User, entitlement: Entitlement) -> str:

@@ -12,6 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
+import msgspec
+from msgspec import Struct
+
 from store.records import REMOVALS, Action, ConnectionId, DriftKind, GraphId, JsonValue, Reason, SubjectType
 from store.records.drift import PushConflict
 from worker.reconcile.snapshot import materialize
@@ -27,8 +30,7 @@ _NOTHING: Mapping[str, JsonValue] = {}
 """Shared by all changes without values: a first cycle plans half a million of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     type: SubjectType
     graph_id: GraphId | None
     local_id: str | None
@@ -55,8 +57,7 @@ class Subject:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One change. `before` and `after` hold flat SCIM paths, as `emails[type eq
     "work"].value`.
 
@@ -76,8 +77,8 @@ class Change:
     subject: Subject
     reason: Reason | None = None
     member: Subject | None = None
-    before: Mapping[str, JsonValue] = field(default_factory=lambda: _NOTHING)
-    after: Mapping[str, JsonValue] = field(default_factory=lambda: _NOTHING)
+    before: Mapping[str, JsonValue] = msgspec.field(default_factory=lambda: _NOTHING)
+    after: Mapping[str, JsonValue] = msgspec.field(default_factory=lambda: _NOTHING)
     expected_version: int | None = None
     note: str = ""
     """For example `nested: Entra does not provision these`."""
@@ -171,8 +172,7 @@ class Change:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Drift that no change repairs by itself: `local_account`, `match_conflict`, a
     protected leaver.
     """
@@ -193,8 +193,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Absentee:
+class Absentee(Struct, frozen=True):
     """A user to be removed or a group to be deleted, re-read by itself in Graph first.
 
     With `subject.graph_id` the object is read by id. Without (pushed by Entra, purged

@@ -7,8 +7,9 @@ the finding of the same cycle, which has the evidence. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from store.records import (
     Action,
@@ -50,7 +51,7 @@ def explained(entry: LogEntry, object_id: str | None, finding: DriftFinding | No
     made = {step.name: step for step in _steps(entry, object_id, finding)}
     steps = tuple(kept.get(name) or made[name] for name in FIVE)
     others = tuple(step for step in entry.steps if step.name not in FIVE)
-    return replace(entry, steps=steps + others, finding=_link(entry, object_id, finding))
+    return structs.replace(entry, steps=steps + others, finding=_link(entry, object_id, finding))
 
 
 def _link(entry: LogEntry, object_id: str | None, finding: DriftFinding | None) -> FindingLink | None:

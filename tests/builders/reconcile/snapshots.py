@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from msgspec import structs
+
 from store.records import (
     Action,
     ConnectionId,
@@ -170,7 +172,7 @@ def twin(user: GraphUser, row_id: str | None = None, **fields: object) -> User:
         external_id=str(properties["mailNickname"]),
         document=document,
     )
-    return replace(made, **fields)  # type: ignore[arg-type]
+    return structs.replace(made, **fields)
 
 
 def group_row(
@@ -267,7 +269,7 @@ def applied(state: State, changes: Iterable[Change]) -> State:
         elif change.subject.type == "user":
             users[UserId(local_id)] = _changed_user(users.get(UserId(local_id)), change)
         elif change.action is Action.DELETE:
-            groups[GroupId(local_id)] = replace(groups[GroupId(local_id)], deleted_at=NOW)
+            groups[GroupId(local_id)] = structs.replace(groups[GroupId(local_id)], deleted_at=NOW)
             members = {g: m - {local_id} for g, m in members.items() if g != local_id}
         else:
             groups[GroupId(local_id)] = _changed_group(groups.get(GroupId(local_id)), change)
@@ -291,27 +293,29 @@ def _changed_user(before: User | None, change: Change) -> User:
         case Action.CREATE:
             assert before is None, "a create of what is there"
             made = row(str(subject.local_id), entra=subject.graph_id, origin=Origin.GRAPH)
-            return _with_document(replace(made, document={}), change.after)
+            return _with_document(structs.replace(made, document={}), change.after)
         case Action.RESTORE:
             assert before is not None
             assert before.deleted_at is not None
             # The store writes the document of who returns anew: nothing of the old one is left.
-            back = replace(before, deleted_at=None, active=True, entra_object_id=subject.graph_id)
-            return _with_document(replace(back, document={}), change.after)
+            back = structs.replace(before, deleted_at=None, active=True, entra_object_id=subject.graph_id)
+            return _with_document(structs.replace(back, document={}), change.after)
     assert before is not None, f"{change.action} of nobody"
     assert before.version >= (change.expected_version or 0)
     match change.action:
         case Action.LINK | Action.CHANGE_HOLDER:
-            return replace(before, entra_object_id=subject.graph_id, version=before.version + 1)
+            return structs.replace(before, entra_object_id=subject.graph_id, version=before.version + 1)
         case Action.UNSEAL:
-            return replace(before, sealed_at=None, holder_seen_at=None, version=before.version + 1)
+            return structs.replace(before, sealed_at=None, holder_seen_at=None, version=before.version + 1)
         case Action.SEAL:
-            return replace(before, sealed_at=NOW, period=before.period + 1, version=before.version + 1)
+            return structs.replace(
+                before, sealed_at=NOW, period=before.period + 1, version=before.version + 1
+            )
         case Action.RELEASE_NAMES | Action.RETIRE:
             name = f"{before.id}@released.invalid"
             without = {key: value for key, value in before.document.items() if key != "externalId"}
             document = {**without, "userName": name, "active": False}
-            return replace(
+            return structs.replace(
                 before,
                 user_name=name,
                 external_id=None,
@@ -321,16 +325,16 @@ def _changed_user(before: User | None, change: Change) -> User:
                 entra_object_id=None if change.action is Action.RETIRE else before.entra_object_id,
             )
         case Action.ENABLE | Action.DISABLE:
-            return replace(before, active=change.action is Action.ENABLE, version=before.version + 1)
+            return structs.replace(before, active=change.action is Action.ENABLE, version=before.version + 1)
         case Action.UPDATE:
-            return _with_document(replace(before, version=before.version + 1), change.after)
+            return _with_document(structs.replace(before, version=before.version + 1), change.after)
     raise AssertionError(f"a plan never asks to {change.action} a user")
 
 
 def _with_document(user: User, after: Mapping[str, JsonValue]) -> User:
     document = write_paths(user.document, after)
     external_id = document.get("externalId")
-    return replace(
+    return structs.replace(
         user,
         document=document,
         user_name=str(document["userName"]),
@@ -352,10 +356,10 @@ def _changed_group(before: Group | None, change: Change) -> Group:
             return group_row(str(subject.local_id), name=subject.label, entra=subject.graph_id)
         case Action.LINK:
             assert before is not None
-            return replace(before, entra_object_id=subject.graph_id)
+            return structs.replace(before, entra_object_id=subject.graph_id)
         case Action.UPDATE:
             assert before is not None
-            return replace(before, display_name=str(change.after["displayName"]))
+            return structs.replace(before, display_name=str(change.after["displayName"]))
     raise AssertionError(f"a plan never asks to {change.action} a group")
 
 

@@ -17,7 +17,9 @@ within the same cycle (invariant I12).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from store.records import (
     GUARDED,
@@ -176,7 +178,7 @@ class _PartitionParts:
         self._seal(change)
         version = change.expected_version
         self.hold.append(
-            replace(
+            structs.replace(
                 change,
                 before={**change.before, "sealed": True},
                 expected_version=None if version is None else version + 1,
@@ -187,7 +189,7 @@ class _PartitionParts:
         """End the keys of an account that may be another person's, though the change of
         holder is not written now (identity.md, W3).
         """
-        self.apply.append(replace(change, action=Action.SEAL, before=_NOTHING, after=_NOTHING))
+        self.apply.append(structs.replace(change, action=Action.SEAL, before=_NOTHING, after=_NOTHING))
 
 
 def _needs_seal(change: Change) -> bool:
@@ -299,10 +301,10 @@ def _with_reason(change: Change, evidence: EvidenceByKey) -> Change:
     if answer is None or not answer.readable:
         return change
     if answer.soft_deleted_at is not None:
-        return replace(change, reason=Reason.SOFT_DELETED)
+        return structs.replace(change, reason=Reason.SOFT_DELETED)
     if not answer.user_found:
-        return replace(change, reason=Reason.PURGED)
-    return replace(change, reason=Reason.DISABLED) if answer.account_enabled is False else change
+        return structs.replace(change, reason=Reason.PURGED)
+    return structs.replace(change, reason=Reason.DISABLED) if answer.account_enabled is False else change
 
 
 def _with_search(change: Change, answer: Evidence | None) -> Change:
@@ -315,7 +317,7 @@ def _with_search(change: Change, answer: Evidence | None) -> Change:
         came_to = (
             f"The search in Graph failed: {answer.detail}" if answer.detail else "The search found no user."
         )
-    return replace(change, note=f"{change.note} {came_to}".strip())
+    return structs.replace(change, note=f"{change.note} {came_to}".strip())
 
 
 _FOLLOWS = "It waits for another change that is not written now; the next cycle decides both again."

@@ -23,8 +23,10 @@ In doubt the holder changes, since then keys die and history is sealed.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import structs
 
 from store.records import (
     Action,
@@ -66,7 +68,7 @@ def plan_changes_of_holder(context: PlanContext, matches: Matches) -> tuple[Chan
             matches.set(found.person, found.row.id)
             changes.append(_change_of_holder(context, found))
     changes += [_first_holder(found) for found in _of_unknown_past(context, matches)]
-    return tuple(replace(change, after=_with_groups(context, change)) for change in changes)
+    return tuple(structs.replace(change, after=_with_groups(context, change)) for change in changes)
 
 
 def is_doubted(context: PlanContext, row: User, graph_id: GraphId) -> bool:

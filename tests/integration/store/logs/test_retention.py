@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import func, select
 
 from store import tables
@@ -207,8 +207,8 @@ async def test_a_finding_that_is_still_open_stays_when_the_cycle_that_found_it_g
     database: Database, contoso: Connection
 ) -> None:
     """The last report shows it since then; a finding that ended goes with the last report that showed it."""
-    still_open = replace(FINDING, state=FindingState.OPEN)
-    over = replace(still_open, subject_id="u2")
+    still_open = structs.replace(FINDING, state=FindingState.OPEN)
+    over = structs.replace(still_open, subject_id="u2")
     await cycle(database, contoso, LONG_AGO, finding=over)
     await cycle(database, contoso, LONG_AGO + timedelta(hours=1), finding=still_open)
     young = await cycle(database, contoso, NOW, finding=still_open)

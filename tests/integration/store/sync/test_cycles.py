@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import func, select
 
 from store import tables
@@ -168,11 +168,11 @@ async def test_drift_keeps_when_it_was_first_seen_and_when_it_went(
         lambda conn: record_drift(conn, me, contoso.id, first, [_finding("a"), _finding("b")])
     )
     second = await _cycle(database, contoso, 2)
-    seen_again = replace(_finding("a"), first_seen=later)
+    seen_again = structs.replace(_finding("a"), first_seen=later)
 
     report = await database.write(
         lambda conn: record_drift(
-            conn, me, contoso.id, second, [seen_again, replace(_finding("c"), first_seen=later)]
+            conn, me, contoso.id, second, [seen_again, structs.replace(_finding("c"), first_seen=later)]
         )
     )
 

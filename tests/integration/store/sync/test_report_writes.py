@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import func, select
 
 from store import tables
@@ -42,7 +43,7 @@ FINDING = DriftFinding(
 
 
 def _of(*subjects: str) -> list[DriftFinding]:
-    return [replace(FINDING, subject_id=subject, subject_label=subject) for subject in subjects]
+    return [structs.replace(FINDING, subject_id=subject, subject_label=subject) for subject in subjects]
 
 
 async def _ended(database: Database, contoso: Connection, minute: int, **end: Any) -> CycleId:
@@ -81,10 +82,10 @@ async def test_a_report_without_news_writes_no_row_and_shows_everything(
     """An increment runs every 5 minutes: thousands of open findings are not copied 288 times a day."""
     many = [f"u{number}" for number in range(50)]
     await _report(
-        database, contoso, 1, [replace(each, evidence={"of": each.subject_id}) for each in _of(*many)]
+        database, contoso, 1, [structs.replace(each, evidence={"of": each.subject_id}) for each in _of(*many)]
     )
     before = await _rows(database)
-    findings = [replace(each, evidence={"of": each.subject_id}) for each in _of(*many)]
+    findings = [structs.replace(each, evidence={"of": each.subject_id}) for each in _of(*many)]
 
     second = await _report(database, contoso, 2, findings)
 
@@ -111,7 +112,7 @@ async def test_a_report_that_broke_off_is_taken_back(database: Database, contoso
 
     async def break_off(conn: Any) -> None:
         previous = await report_writes.start_report(conn, *scope)
-        over = list(previous.changes([replace(_of("a")[0], state=FindingState.RESOLVED)]))
+        over = list(previous.changes([structs.replace(_of("a")[0], state=FindingState.RESOLVED)]))
         await report_writes.add(conn, *scope, CycleId("dead"), previous.number, over)
         await report_writes.end_rows(conn, *scope, previous.number, previous.ended_rows)
 
@@ -132,7 +133,7 @@ async def test_a_repair_on_demand_is_in_the_last_report_and_in_no_earlier_one(
     first = await _report(database, contoso, 1, _of("a", "b"))
     second = await _report(database, contoso, 2, _of("a", "b"))
     by_hand = await _ended(database, contoso, 3, complete=None)
-    repaired = [replace(_of("a")[0], state=FindingState.REPAIRED)]
+    repaired = [structs.replace(_of("a")[0], state=FindingState.REPAIRED)]
 
     await database.write(lambda conn: report_writes.record_repairs(conn, *scope, by_hand, repaired))
     third = await _report(database, contoso, 4, _of("b"))
@@ -149,7 +150,7 @@ async def test_a_page_of_a_report_holds_so_many_and_the_database_counts_the_rest
 ) -> None:
     """Findings that share a row are walked through one by one; a page of 100,000 reads no more than itself."""
     kind, earlier = DriftKind.LOCAL_ACCOUNT, NOW - timedelta(days=2)
-    others = [replace(each, kind=kind, reason=None, first_seen=earlier) for each in _of("x", "y")]
+    others = [structs.replace(each, kind=kind, reason=None, first_seen=earlier) for each in _of("x", "y")]
     findings = [*_of("a", "b", "c", "d", "e"), *others]
     await _report(database, contoso, 1, findings)
     of = contoso.tenant_id, contoso.id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import structs
 
 from store import lifecycle
 from store.records import (
@@ -102,7 +102,7 @@ async def test_a_conflict_that_comes_while_a_cycle_runs_is_not_lost(pull: Pull) 
     await noted(pull, ConflictKind.SECOND_ACCOUNT, "", other)
     [conflict] = await waiting(pull)
     scope = pull.connection.tenant_id, pull.connection.id
-    later = replace(conflict, at=pull.services.clock())
+    later = structs.replace(conflict, at=pull.services.clock())
     await pull.db.write(lambda conn: push_conflicts.note(conn, *scope, later))
 
     is_left = await pull.db.write(lambda conn: push_conflicts.settle(conn, *scope, [conflict], []))

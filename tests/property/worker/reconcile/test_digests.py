@@ -9,6 +9,7 @@ from hashlib import blake2b
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from store.records import (
     GraphId,
@@ -212,7 +213,8 @@ def one_of_two_admins_leaves(inputs: PlanInputs) -> PlanInputs:
     """The other one agrees, and is not loaded: that there is one must be known all the same."""
     snapshot, state, policy = inputs
     users = {
-        i: replace(user, is_admin=user.entra_object_id in ("ann", "cat")) for i, user in state.users.items()
+        i: structs.replace(user, is_admin=user.entra_object_id in ("ann", "cat"))
+        for i, user in state.users.items()
     }
     stay = tuple(each for each in snapshot.assignments if each.principal_id != "ann")
     return replace(snapshot, assignments=stay), replace(state, users=users), policy
@@ -220,13 +222,15 @@ def one_of_two_admins_leaves(inputs: PlanInputs) -> PlanInputs:
 
 def the_last_admin_leaves(inputs: PlanInputs) -> PlanInputs:
     snapshot, state, policy = one_of_two_admins_leaves(inputs)
-    users = {i: replace(user, is_admin=user.entra_object_id == "ann") for i, user in state.users.items()}
+    users = {
+        i: structs.replace(user, is_admin=user.entra_object_id == "ann") for i, user in state.users.items()
+    }
     return snapshot, replace(state, users=users), policy
 
 
 def a_protected_account_leaves(inputs: PlanInputs) -> PlanInputs:
     snapshot, state, policy = one_of_two_admins_leaves(inputs)
-    users = {i: replace(user, is_protected=True, is_admin=False) for i, user in state.users.items()}
+    users = {i: structs.replace(user, is_protected=True, is_admin=False) for i, user in state.users.items()}
     return snapshot, replace(state, users=users), policy
 
 
@@ -390,12 +394,12 @@ def _next_versions(before: State, after: State | None) -> State | None:
         is_touched = before.members.get(group_id, frozenset()) != after.members.get(group_id, frozenset())
         # Who comes back goes on from the version it had: an old agreement never fits again.
         version = max(group.version, was.version if was else 0) + 1
-        groups[group_id] = replace(group, version=version) if is_touched or was != group else group
+        groups[group_id] = structs.replace(group, version=version) if is_touched or was != group else group
     return replace(after, users=users, groups=groups)
 
 
 def _raised(before: User | None, row: User) -> User:
-    return row if before is None or row == before else replace(row, version=before.version + 1)
+    return row if before is None or row == before else structs.replace(row, version=before.version + 1)
 
 
 @st.composite
@@ -418,7 +422,7 @@ def edited(draw: st.DrawFn, state: State) -> State:
         is_left = draw(RARELY)
         members[group_id] = frozenset(sorted(held)[1:]) if is_left else held
         if members[group_id] != before:
-            groups[group_id] = replace(groups[group_id], version=groups[group_id].version + 1)
+            groups[group_id] = structs.replace(groups[group_id], version=groups[group_id].version + 1)
     after = replace(state, users=users, groups=groups, members=members)
     return after if _is_unique(after) else state
 
@@ -437,24 +441,24 @@ def _edited_user(user: User, edit: str) -> User:
     version = user.version + 1
     match edit:
         case "titled":
-            return replace(user, document={**user.document, "title": "Guest"}, version=version)
+            return structs.replace(user, document={**user.document, "title": "Guest"}, version=version)
         case "switched":
-            return replace(user, active=not user.active, version=version)
+            return structs.replace(user, active=not user.active, version=version)
         case "deleted":
-            return replace(user, active=False, deleted_at=NOW, version=version)
+            return structs.replace(user, active=False, deleted_at=NOW, version=version)
         case "protected":
-            return replace(user, is_protected=True)
+            return structs.replace(user, is_protected=True)
         case "an admin":
-            return replace(user, is_admin=True)
+            return structs.replace(user, is_admin=True)
         case "made again":
-            return replace(user, id=UserId(f"again-{user.id}"))
+            return structs.replace(user, id=UserId(f"again-{user.id}"))
         case "renamed":
             name = f"x-{user.user_name}"
-            return replace(
+            return structs.replace(
                 user, user_name=name, document={**user.document, "userName": name}, version=version
             )
         case "unlinked":
-            return replace(user, entra_object_id=None, version=version)
+            return structs.replace(user, entra_object_id=None, version=version)
     return user
 
 
@@ -463,10 +467,10 @@ def _edited_group(group: Group, edit: str) -> Group:
         return group
     version = group.version + 1
     if edit == "renamed":
-        return replace(group, display_name="Blue", version=version)
+        return structs.replace(group, display_name="Blue", version=version)
     if edit == "deleted":
-        return replace(group, deleted_at=NOW, version=version)
-    return replace(group, entra_object_id=None, version=version)
+        return structs.replace(group, deleted_at=NOW, version=version)
+    return structs.replace(group, entra_object_id=None, version=version)
 
 
 def _is_unique(state: State) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from store.records import REMOVALS, Action, HolderBasis, Origin, Reason, User
 from tests.builders.reconcile.snapshots import (
@@ -411,8 +412,8 @@ def test_an_account_is_given_away_only_if_the_earlier_holder_alone_is_asked_for_
 def test_without_proof_a_twin_is_not_retired_and_the_other_is_not_linked() -> None:
     """An incomplete reading takes nothing: the person keeps the account that is linked."""
     renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="ana.lee")
-    pulled = replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
-    pushed = replace(twin(renamed, "r2"), entra_object_id=None)
+    pulled = structs.replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
+    pushed = structs.replace(twin(renamed, "r2"), entra_object_id=None)
     made = planned(reading([renamed], ["ana"]), holding([pulled, pushed]))
     settled = partition(made, ADD_ONLY, {})
     assert parts(settled) == {
@@ -434,7 +435,7 @@ def test_without_proof_a_twin_is_not_retired_and_the_other_is_not_linked() -> No
 def test_whoever_is_to_have_a_name_waits_until_it_is_given_up(verdict: Verdict, evidence: Evidence) -> None:
     """W2: decided in the plan; the store would refuse the new account, and the membership with it."""
     new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana")
-    state = holding([replace(twin(ANA, "r1"), push_wrote_at=None)], [SALES])
+    state = holding([structs.replace(twin(ANA, "r1"), push_wrote_at=None)], [SALES])
     made = planned(reading([new, BO], ["new", "bo"], {"sales": ["new"]}), state)
     assert [line for line in said(made) if "ana@" in line] == [
         "release_names ana@corp.example",
@@ -449,7 +450,7 @@ def test_whoever_is_to_have_a_name_waits_until_it_is_given_up(verdict: Verdict, 
 def test_whoever_keeps_an_account_gets_no_second_one() -> None:
     """W3: the push wrote another's names into an account that names linked; while that waits, both wait."""
     other = person("zoe")
-    linked = replace(
+    linked = structs.replace(
         twin(ANA, "r1"),
         user_name="zoe@corp.example",
         external_id="zoe",
@@ -468,8 +469,8 @@ def retired_and_handed_over() -> Plan:
     """The pull made Ana an account, and the push wrote another of which no holder is known; with that the
     retirement and the change of holder are planned together."""
     renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="ana.lee")
-    pulled = replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
-    pushed = replace(twin(renamed, "r2"), entra_object_id=None, sealed_at=LONG_AGO)
+    pulled = structs.replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
+    pushed = structs.replace(twin(renamed, "r2"), entra_object_id=None, sealed_at=LONG_AGO)
     made = planned(reading([renamed], ["ana"]), holding([pulled, pushed]))
     assert said(made)[:2] == ["retire ana@corp.example", "change_holder ana.lee@corp.example"]
     return made
@@ -494,7 +495,7 @@ def test_the_keys_of_an_account_that_waits_for_a_retirement_end_all_the_same() -
     """W3: in doubt keys die; here none had a seal yet."""
     made = retired_and_handed_over()
     made = replace(
-        made, changes=tuple(replace(c, before={**c.before, "sealed": False}) for c in made.changes)
+        made, changes=tuple(structs.replace(c, before={**c.before, "sealed": False}) for c in made.changes)
     )
     waiting = frozenset({made.changes[0].removal_key})
     settled = partition(made, replace(APPLY, waiting=waiting), {})
@@ -505,7 +506,7 @@ def test_changes_of_holder_in_a_chain_are_asked_about_together_and_the_second_wa
     """Zoe is to have Ana's account and Ana that of Bo: while Ana keeps hers, she gets no other."""
 
     def linked(holder: str, named: str, row_id: str) -> User:
-        return replace(
+        return structs.replace(
             twin(person(holder), row_id),
             user_name=f"{named}@corp.example",
             external_id=named,

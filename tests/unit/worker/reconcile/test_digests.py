@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from store.records import Action, GraphId, Group, Policy, RowSummary, User, UserId
 from tests.builders.reconcile.snapshots import (
@@ -36,7 +37,7 @@ def directory(
     everybody = [ANN, BOB] if not people else list(people)
     snapshot = reading(everybody, assigned, groups or {"crew": ("ann", "bob")})  # type: ignore[arg-type]
     users = {
-        g: replace(u, digest=repr((u.account_enabled, u.manager_id, u.properties)))
+        g: structs.replace(u, digest=repr((u.account_enabled, u.manager_id, u.properties)))
         for g, u in snapshot.users.items()
     }
     return replace(snapshot, users=users)
@@ -85,12 +86,12 @@ def test_nobody_is_looked_at_where_all_is_as_before() -> None:
 def change_user(state: State, name: str, **fields: object) -> State:
     found = next(u for u in state.users.values() if u.user_name.startswith(name))
     others = {i: u for i, u in state.users.items() if i != found.id}
-    changed = replace(found, **fields)  # type: ignore[arg-type]
+    changed = structs.replace(found, **fields)
     return replace(state, users={**others, changed.id: changed})
 
 
 def change_group(state: State, **fields: object) -> State:
-    return replace(state, groups={i: replace(g, **fields) for i, g in state.groups.items()})  # type: ignore[arg-type]
+    return replace(state, groups={i: structs.replace(g, **fields) for i, g in state.groups.items()})
 
 
 CHANGES_HERE: list[tuple[str, Callable[[State], State], Focus]] = [
@@ -119,7 +120,7 @@ def test_any_write_here_voids_what_was_agreed(change: Callable[[State], State], 
 CHANGES_THERE: list[tuple[str, Snapshot, Focus]] = [
     ("a title", directory(person("ann", manager="bob", jobTitle="Boss"), BOB), users("ann")),
     ("the manager", directory(person("ann"), BOB), users("ann")),
-    ("disabled", directory(replace(ANN, account_enabled=False), BOB), users("ann")),
+    ("disabled", directory(structs.replace(ANN, account_enabled=False), BOB), users("ann")),
     (
         "unassigned",
         directory(assigned=("bob",), crew=("bob",)),
@@ -148,7 +149,7 @@ def test_whatever_changes_in_entra_is_looked_at(later: Snapshot, expected: Focus
 
 def test_who_is_not_entitled_and_has_no_access_is_not_looked_at() -> None:
     """Nothing is planned for them, here or in Entra."""
-    off = replace(person("cat"), account_enabled=False)
+    off = structs.replace(person("cat"), account_enabled=False)
     snapshot = directory(ANN, BOB, off, person("dan"))
     state, agreed = looked_at(snapshot, holding([twin(off, active=False)]))
     assert unsettled(snapshot, state, agreed) == NOBODY
@@ -210,7 +211,7 @@ def test_a_row_that_moved_while_graph_was_read_was_not_compared() -> None:
     """
     crew = group_row("crew", entra="crew", modified=NOW)
     inside = {"crew": ("row-ann", "row-bob")}
-    state = holding([twin(BOB), replace(twin(ANN), last_modified=NOW)], [crew], inside)
+    state = holding([twin(BOB), structs.replace(twin(ANN), last_modified=NOW)], [crew], inside)
     made = planned(directory(), state)
     looked = ComparedState(directory(), entitlement_of(directory(), ENFORCE), state, None, made, (), {})
     people = {each.id: each.agreed for each in digests.unchanged_users(looked)}
@@ -222,7 +223,7 @@ def test_a_row_that_moved_while_graph_was_read_was_not_compared() -> None:
 def test_whose_membership_was_left_alone_agrees_on_nothing_at_a_new_version_either() -> None:
     """An empty digest of the old version would not reach the row that the plan changed (simulation, seed 41027)."""
     touched = group_row("crew", entra="crew", modified=NOW)
-    old = replace(twin(ANN), document={**twin(ANN).document, "displayName": "Someone"})
+    old = structs.replace(twin(ANN), document={**twin(ANN).document, "displayName": "Someone"})
     state = holding([twin(BOB), old], [touched], {"crew": ("row-bob",)})
     snapshot = directory()
     made = planned(snapshot, state)

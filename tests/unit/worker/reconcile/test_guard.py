@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from store.records import REMOVALS, Action, Ceilings, CycleKind, Mode, Policy, ScopingClause, SubjectType
 from tests.builders.reconcile.snapshots import (
@@ -152,7 +153,7 @@ def test_deleted_users_have_a_ceiling_too() -> None:
     """Plans disable; a plan that deleted would be held to the same limits."""
     snapshot, state = company(0, 2)
     made = planned(snapshot, state)
-    made = replace(made, changes=tuple(replace(c, action=Action.DELETE) for c in made.changes))
+    made = replace(made, changes=tuple(structs.replace(c, action=Action.DELETE) for c in made.changes))
     assert over(made, state) == ("2 of 2 active users would be deleted: that would leave none.",)
 
 

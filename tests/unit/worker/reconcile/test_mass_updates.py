@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from store.records import Action, FindingState, Mode, Policy
 from tests.builders.reconcile.snapshots import (
@@ -35,7 +36,7 @@ def company(staying: int, renamed: int) -> tuple[Snapshot, State]:
     people = [person(f"p{n:02}") for n in range(staying)]
     rows = [twin(each) for each in people]
     for n in range(renamed):
-        rows[n] = replace(rows[n], document={**rows[n].document, "displayName": "Somebody Else"})
+        rows[n] = structs.replace(rows[n], document={**rows[n].document, "displayName": "Somebody Else"})
     joiner = person("joiner")
     leaver = account("leaver", entra="gone")
     here = reading([*people, joiner], [*(p.id for p in people), joiner.id])

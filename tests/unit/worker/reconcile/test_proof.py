@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from store.records import Action, CycleStatus, DriftKind, GraphId, SubjectType
 from worker.reconcile.plan import Change, Dropped, PlanPartition, Subject
@@ -16,8 +17,8 @@ BEFORE, BEGAN = datetime(2026, 11, 2, 9, tzinfo=UTC), datetime(2026, 11, 2, 9, 5
 LEAVER = Change(
     DriftKind.MISSED_DEPROVISION, Action.DISABLE, Subject(SubjectType.USER, GraphId("ann"), "1", "ann")
 )
-UNMATCHED = replace(LEAVER, subject=Subject(SubjectType.USER, None, "2", "ben"))
-RENAMED = replace(LEAVER, action=Action.UPDATE)
+UNMATCHED = structs.replace(LEAVER, subject=Subject(SubjectType.USER, None, "2", "ben"))
+RENAMED = structs.replace(LEAVER, action=Action.UPDATE)
 NOTHING = PlanPartition((), None, (), ())
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from store.records import Policy, User
 from tests.builders.reconcile.snapshots import by_id, person, row
@@ -89,7 +89,7 @@ def test_what_the_mapping_itself_wrote_fits(people: list[GraphUser], policy: Pol
         if "userName" in values:
             external = values.get("externalId")
             made = row(f"r{user.id}", name=str(values["userName"]))
-            written.append(replace(made, external_id=external if isinstance(external, str) else None))
+            written.append(structs.replace(made, external_id=external if isinstance(external, str) else None))
     for found in check_mapping(written, by_id(people), policy).attributes:
         assert found.path in NAMES
         assert found.agreeing == found.compared

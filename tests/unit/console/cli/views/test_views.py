@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from console import errors
 from console.admin.checks.check import Check, CheckStatus
@@ -196,7 +197,7 @@ def test_the_exit_status_tells_what_is_left(
 def test_something_kept_beside_what_was_done_is_drift_that_remains() -> None:
     """A group of whom one member stays although they should go: done, and not all."""
     done = _provisioned("crew", "updated")
-    kept = replace(done.steps[3], status=LogStatus.WARNING)
+    kept = structs.replace(done.steps[3], status=LogStatus.WARNING)
     assert provisioning.exit_code([replace(done, steps=(*done.steps[:3], kept, done.steps[4]))]) == 3
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import structs
 
 from store.records import Policy
 from tests.builders.reconcile.snapshots import row
@@ -53,5 +53,5 @@ def test_a_long_name_is_compared_in_the_list_of_people_and_not_searched_in_graph
 
 def test_an_object_id_is_compared_only() -> None:
     """It is asked for by itself: no other property holds one."""
-    some = replace(row("r1", external_id="2f1e0d3c-6b5a-4c7d-8e9f-0a1b2c3d4e5f"), user_name="ana")
+    some = structs.replace(row("r1", external_id="2f1e0d3c-6b5a-4c7d-8e9f-0a1b2c3d4e5f"), user_name="ana")
     assert {each.value for each in search_for(some, Policy()).filters} == {"ana"}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from store.records import Document, GraphId, JsonValue, Policy, ScopingClause
 from tests.builders.reconcile.snapshots import person
@@ -98,7 +97,7 @@ def test_only_attributes_that_differ_are_given() -> None:
     mapping = compile_mapping(Policy())
     document = write_paths({"nickName": "An"}, mapping.wanted(ANA, held))
     assert mapping.differences(ANA, document, held) == ({}, {})
-    moved = replace(ANA, properties={**ANA.properties, "city": "Oban", "businessPhones": ["+44 132"]})
+    moved = structs.replace(ANA, properties={**ANA.properties, "city": "Oban", "businessPhones": ["+44 132"]})
     assert mapping.differences(moved, document, held) == (
         {'addresses[type eq "work"].locality': "Leith", 'phoneNumbers[type eq "work"].value': "+44 131"},
         {'addresses[type eq "work"].locality': "Oban", 'phoneNumbers[type eq "work"].value': "+44 132"},

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import product
 
 import pytest
+from msgspec import structs
 
 from store.records import Document, JsonValue, Policy, User
 from tests.builders.reconcile.snapshots import by_id, person, row
@@ -43,7 +43,7 @@ def account(row_id: str, document: Document) -> User:
         external_id=external_id if isinstance(external_id, str) else None,
         document=document,
     )
-    return replace(made, agreed_user_name=None, agreed_external_id=None)
+    return structs.replace(made, agreed_user_name=None, agreed_external_id=None)
 
 
 def pushed(people: Iterable[GraphUser], mapping: dict[str, str]) -> list[User]:
@@ -233,10 +233,10 @@ def test_a_name_on_which_both_sides_agreed_is_no_sign_of_a_foreign_mapping() -> 
     """Drift is not a mapping that does not fit: six of twelve were renamed in Entra, and the push missed it."""
     people = company(12)
     pairs = zip(pushed(people, {"userName": "userPrincipalName"}), people, strict=True)
-    written = [replace(account, entra_object_id=user.id) for account, user in pairs]
-    agreed = [replace(account, agreed_user_name=account.user_name) for account in written]
+    written = [structs.replace(account, entra_object_id=user.id) for account, user in pairs]
+    agreed = [structs.replace(account, agreed_user_name=account.user_name) for account in written]
     moved = [
-        replace(user, properties={**user.properties, "userPrincipalName": f"new{n}@corp.example"})
+        structs.replace(user, properties={**user.properties, "userPrincipalName": f"new{n}@corp.example"})
         if n < 6
         else user
         for n, user in enumerate(people)
@@ -249,10 +249,12 @@ def test_a_name_on_which_both_sides_agreed_is_no_sign_of_a_foreign_mapping() -> 
 def test_a_value_that_moved_in_entra_since_both_agreed_is_no_sign_of_a_foreign_mapping() -> None:
     """Three people have a title, and that of one changed in Entra: it is written in the same cycle."""
     people, policy = company(12), Policy(mapping={"userName": "userPrincipalName", "title": "jobTitle"})
-    people[3:] = [replace(user, properties={**user.properties, "jobTitle": None}) for user in people[3:]]
+    people[3:] = [
+        structs.replace(user, properties={**user.properties, "jobTitle": None}) for user in people[3:]
+    ]
     pairs = zip(pushed(people, dict(policy.mapping or {})), people, strict=True)
-    accounts = [replace(account, entra_object_id=user.id) for account, user in pairs]
-    people[0] = replace(people[0], properties={**people[0].properties, "jobTitle": "Chief"})
+    accounts = [structs.replace(account, entra_object_id=user.id) for account, user in pairs]
+    people[0] = structs.replace(people[0], properties={**people[0].properties, "jobTitle": "Chief"})
     assert check_mapping(accounts, by_id(people), policy).misfits == {"title"}
     assert not check_mapping(accounts, by_id(people), policy, agreed={"row0"}).misfits
 
@@ -260,10 +262,12 @@ def test_a_value_that_moved_in_entra_since_both_agreed_is_no_sign_of_a_foreign_m
 def test_the_verdict_is_the_same_however_many_accounts_were_loaded() -> None:
     """Accounts that were left out count where their person has a value, and only there."""
     people, policy = company(12), Policy(mapping={"userName": "userPrincipalName", "title": "jobTitle"})
-    people[3:] = [replace(user, properties={**user.properties, "jobTitle": None}) for user in people[3:]]
+    people[3:] = [
+        structs.replace(user, properties={**user.properties, "jobTitle": None}) for user in people[3:]
+    ]
     pairs = zip(pushed(people, dict(policy.mapping or {})), people, strict=True)
-    accounts = [replace(account, entra_object_id=user.id) for account, user in pairs]
-    people[0] = replace(people[0], properties={**people[0].properties, "jobTitle": "Chief"})
+    accounts = [structs.replace(account, entra_object_id=user.id) for account, user in pairs]
+    people[0] = structs.replace(people[0], properties={**people[0].properties, "jobTitle": "Chief"})
     loaded = [accounts[0]]
     settled = {user.id for user in people[1:]}
     fit = check_mapping(loaded, by_id(people), policy, settled=settled).of("title")

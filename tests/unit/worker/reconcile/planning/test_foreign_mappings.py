@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import product
 
 import pytest
+from msgspec import structs
 
 from store.records import Action, DriftKind, Mode, Policy, User
 from tests.builders.reconcile.snapshots import applied, holding, person, planned, reading, row
@@ -44,7 +44,7 @@ def pushed(people: Iterable[GraphUser], mapping: dict[str, str]) -> list[User]:
         external_id = document["externalId"]
         assert isinstance(external_id, str)
         made = row(f"row{n}", name=str(document["userName"]), external_id=external_id, document=document)
-        accounts.append(replace(made, agreed_user_name=None, agreed_external_id=None))
+        accounts.append(structs.replace(made, agreed_user_name=None, agreed_external_id=None))
     return accounts
 
 

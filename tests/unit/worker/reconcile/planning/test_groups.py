@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from store.records import Action, DriftKind, GraphId, Group, GroupId, MembershipMode, Origin, Policy, Reason
 from tests.builders.reconcile.snapshots import (
@@ -179,7 +179,7 @@ def test_a_broken_off_reading_deletes_no_group() -> None:
 
 def test_a_group_that_a_push_touched_after_reading_began_is_left_for_the_next_cycle() -> None:
     """It may have been assigned a moment ago."""
-    young = replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
+    young = structs.replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
     made = planned(reading(), holding(groups=[young]))
     assert made.changes == ()
     assert [f.kind for f in made.findings] == [DriftKind.GROUP_EXTRA]
@@ -188,7 +188,7 @@ def test_a_group_that_a_push_touched_after_reading_began_is_left_for_the_next_cy
 def test_a_group_that_is_assigned_again_has_its_row_back() -> None:
     """The same row, the same history; of several the one deleted last."""
     last = group_row("g1", name="Sales", entra="sales", deleted=True)
-    first = replace(last, id=GroupId("g2"), deleted_at=LONG_AGO - timedelta(days=1))
+    first = structs.replace(last, id=GroupId("g2"), deleted_at=LONG_AGO - timedelta(days=1))
     state = holding([twin(ANA)], [last, first])
     made = planned(reading([ANA], groups={"sales": ["ana"]}), state)
     assert said(made) == ["restore Sales", "add_member Sales ana@corp.example"]
@@ -331,7 +331,7 @@ def test_a_protected_member_not_yet_linked_who_is_disabled_in_entra_stays_one() 
 
 def test_a_group_that_a_push_changed_after_reading_began_keeps_its_name_and_members() -> None:
     """I7: a push that lands during a cycle is never overwritten by that cycle."""
-    young = replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
+    young = structs.replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
     state = holding([twin(ANA), twin(BO)], [young], {"g1": ["row-bo"]})
     snapshot = reading([ANA, BO], ["bo"], {"sales": ["ana"]}, names={"sales": "Sellers"})
     made = planned(snapshot, state)
@@ -346,7 +346,7 @@ def test_of_a_group_that_a_push_changed_meanwhile_what_differs_is_looked_at_agai
     name: str, member: str, again: list[str]
 ) -> None:
     """To look at a group is to read all its members: those who came or went are looked at by themselves."""
-    young = replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
+    young = structs.replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
     state = holding([twin(ANA), twin(BO)], [young], {"g1": ["row-ana"]})
     snapshot = reading([ANA, BO], ["ana", "bo"], {"sales": [member]}, names={"sales": name})
     made = planned(snapshot, state)
@@ -355,7 +355,7 @@ def test_of_a_group_that_a_push_changed_meanwhile_what_differs_is_looked_at_agai
 
 def test_memberships_are_decided_on_a_version_of_the_group() -> None:
     """A push to the group since then goes first."""
-    state = holding([twin(ANA), twin(BO)], [replace(SALES, version=7)], {"g1": ["row-bo"]})
+    state = holding([twin(ANA), twin(BO)], [structs.replace(SALES, version=7)], {"g1": ["row-bo"]})
     made = planned(reading([ANA, BO], ["bo"], {"sales": ["ana"]}), state)
     assert {c.expected_version for c in made.changes} == {7}
 
@@ -369,7 +369,7 @@ def test_a_broken_off_reading_takes_nobody_out_of_a_group() -> None:
 
 def test_members_who_are_unknown_here_are_nobodys_business() -> None:
     """A membership of a row that is gone, or of a deleted one."""
-    deleted = replace(row("r1", entra="ana", deleted=True), active=True)
+    deleted = structs.replace(row("r1", entra="ana", deleted=True), active=True)
     state = holding([deleted], [SALES], {"g1": ["r1", "nobody"]})
     assert planned(reading(groups={"sales": []}), state).changes == ()
 
@@ -393,7 +393,7 @@ def test_a_nested_group_that_is_no_member_any_more_is_taken_out() -> None:
 
 def test_a_nested_group_in_focus_that_left_a_group_a_push_changed_meanwhile_is_looked_at_again() -> None:
     """The increment was about the nested group: what it leaves alone is its to tell (simulation, seed 1015)."""
-    young = replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
+    young = structs.replace(SALES, last_modified=reading().taken_at + timedelta(seconds=1))
     state = holding(groups=[young, group_row("g2", name="Inner", entra="inner")], members={"g1": ["g2"]})
     about = Focus(groups=frozenset({GraphId("inner")}))
     made = planned(reading(groups={"sales": [], "inner": []}), state, ENFORCE, about)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from store.records import Action, DriftKind, Origin, Policy, Reason
 from tests.builders.reconcile.snapshots import (
@@ -247,7 +248,7 @@ def test_an_inactive_admin_is_no_admin_left() -> None:
     rows = [
         twin(ANA, "r1", is_admin=True),
         twin(BO, "r2", is_admin=True, active=False),
-        replace(row("r3", admin=True, deleted=True), active=True),
+        structs.replace(row("r3", admin=True, deleted=True), active=True),
     ]
     made = planned(reading([ANA, BO]), holding(rows))
     assert made.changes == ()

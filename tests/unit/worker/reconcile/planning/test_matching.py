@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from store.records import Action, CycleKind, DriftKind, GraphId, Mode, Policy, User, UserId
 from tests.builders.reconcile.snapshots import NOW, holding, person, planned, reading, row, twin
 from worker.reconcile.planning.matching import refused_names
@@ -64,7 +66,7 @@ def ring() -> tuple[Snapshot, State]:
         for who, name in names.items()
     ]
     rows = [unlinked(twin(person(name, mailNickname=f"{name}.nick"), name)) for name in names]
-    rows[0] = replace(rows[0], is_protected=True, active=False)
+    rows[0] = structs.replace(rows[0], is_protected=True, active=False)
     return reading(people, ["bo", "cy"]), holding(rows)
 
 
@@ -83,7 +85,7 @@ def test_an_account_whose_name_the_push_gave_away_is_linked_to_no_one_then() -> 
     """W6: Entra wanted to write Cy's name into Bo's account, and was refused: the name does not say that Cy's account
     is Bo's."""
     snapshot, state = ring()
-    cy = replace(state.users[UserId("cy")], sealed_at=NOW)
+    cy = structs.replace(state.users[UserId("cy")], sealed_at=NOW)
     made = planned(snapshot, replace(state, users={**state.users, cy.id: cy}))
     assert not [change for change in made.changes if change.action in (Action.LINK, Action.CHANGE_HOLDER)]
     told = {f.subject.graph_id: f.candidates for f in made.findings if f.kind is DriftKind.MATCH_CONFLICT}
@@ -94,7 +96,7 @@ def test_an_account_whose_name_the_push_gave_away_is_linked_to_no_one_then() -> 
 def test_a_leaver_known_by_names_goes_where_nobody_is_refused_an_account() -> None:
     """The same without the protection: Cy gets the account that has the name, and the leaver's goes."""
     snapshot, state = ring()
-    ana = replace(state.users[UserId("ana")], is_protected=False)
+    ana = structs.replace(state.users[UserId("ana")], is_protected=False)
     made = planned(snapshot, replace(state, users={**state.users, ana.id: ana}))
     [removal] = [change for change in made.changes if change.action is Action.DISABLE]
     assert (removal.subject.local_id, removal.hold_reason) == ("bo", "")
@@ -111,4 +113,4 @@ def test_what_the_last_report_said_of_a_conflict_holds_where_a_part_is_read() ->
 
 
 def unlinked(account: User) -> User:
-    return replace(account, entra_object_id=None, agreed_user_name=None, agreed_external_id=None)
+    return structs.replace(account, entra_object_id=None, agreed_user_name=None, agreed_external_id=None)

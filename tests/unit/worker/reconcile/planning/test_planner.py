@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from store.records import Action, ConnectionId, CycleKind, GraphId, Group, Origin, Policy, User
 from tests.builders.reconcile.snapshots import (
@@ -39,7 +40,7 @@ BUSY_READING = reading(
 )
 BUSY_STATE = holding(
     [
-        replace(twin(ANA), entra_object_id=None),
+        structs.replace(twin(ANA), entra_object_id=None),
         twin(BO, active=False),
         twin(CY),
         row("leaver", entra="gone"),

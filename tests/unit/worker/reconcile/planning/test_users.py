@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from store.records import (
     Action,
@@ -110,7 +111,9 @@ def test_the_object_id_speaks_louder_than_a_name() -> None:
     agreed on, so it stays, and Bo waits."""
     ana = person("ana", userPrincipalName="ana.lee@corp.example")
     bo = person("bo", userPrincipalName="ana@corp.example")
-    state = holding([replace(row("r1", name="ana@corp.example", external_id="ana"), agreed_user_name=None)])
+    state = holding(
+        [structs.replace(row("r1", name="ana@corp.example", external_id="ana"), agreed_user_name=None)]
+    )
     made = planned(reading([ana, bo], ["ana", "bo"]), state)
     assert said(made)[0] == "link ana@corp.example"
     assert all("userName" not in change.after for change in made.changes if change.action is Action.UPDATE)
@@ -176,13 +179,13 @@ def test_the_pull_never_gives_one_persons_account_to_another() -> None:
 
 def pushed_twin(user: GraphUser, row_id: str) -> User:
     """An account that the push wrote under the person's present names, without a holder."""
-    return replace(twin(user, row_id), entra_object_id=None, holder_basis=None)
+    return structs.replace(twin(user, row_id), entra_object_id=None, holder_basis=None)
 
 
 def test_of_twins_the_one_that_the_pull_made_is_retired() -> None:
     """W1: the pull made an account, the person was renamed, and the push wrote another under the new names."""
     renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="ana.lee")
-    pulled = replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
+    pulled = structs.replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
     state = holding([pulled, pushed_twin(renamed, "r2")])
     made = planned(reading([renamed], ["ana"]), state)
     assert said(made) == ["retire ana@corp.example", "link ana.lee@corp.example"]
@@ -203,14 +206,14 @@ def test_of_twins_the_one_that_the_pull_made_is_retired() -> None:
 def test_a_twin_that_the_push_touched_or_that_has_a_mark_is_not_retired(fact: dict[str, Any]) -> None:
     """W1: the pull alone made the other; in doubt it is told, and nobody loses anything."""
     renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="ana.lee")
-    pulled = replace(twin(ANA, "r1"), origin=Origin.GRAPH, **({"push_wrote_at": None} | fact))
+    pulled = structs.replace(twin(ANA, "r1"), origin=Origin.GRAPH, **({"push_wrote_at": None} | fact))
     made = planned(reading([renamed], ["ana"]), holding([pulled, pushed_twin(renamed, "r2")]))
     assert "retire" not in " ".join(said(made))
 
 
 def test_twins_under_a_mapping_that_does_not_fit_stay() -> None:
     renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="ana.lee")
-    pulled = replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
+    pulled = structs.replace(twin(ANA, "r1"), origin=Origin.GRAPH, push_wrote_at=None)
     state = holding([pulled, pushed_twin(renamed, "r2")])
     unknown = replace(ENFORCE, mapping_confirmed=False)
     assert "retire" not in " ".join(said(planned(reading([renamed], ["ana"]), state, unknown)))
@@ -219,7 +222,7 @@ def test_twins_under_a_mapping_that_does_not_fit_stay() -> None:
 def test_a_silent_match_of_the_push_counts_as_a_change_of_holder() -> None:
     """W3: Entra finds an account, sends nothing, and anchors to it: the match query is all one sees."""
     new = person("new", userPrincipalName="ana@corp.example", mailNickname="ana", displayName="Ana")
-    seen = replace(twin(ANA, "r1"), push_wrote_at=LONG_AGO, push_found_at=NOW - timedelta(hours=1))
+    seen = structs.replace(twin(ANA, "r1"), push_wrote_at=LONG_AGO, push_found_at=NOW - timedelta(hours=1))
     state = replace(holding([seen]), last_read_at=NOW - timedelta(hours=2))
     assert said(planned(reading([new], ["new"]), state))[0] == "change_holder ana@corp.example"
 
@@ -227,7 +230,7 @@ def test_a_silent_match_of_the_push_counts_as_a_change_of_holder() -> None:
 def test_an_account_is_not_given_away_while_its_holder_lives() -> None:
     """Another object id in an account whose holder is there is a shared anchor, told with its remedy."""
     other = "7b1e0c52-0000-4000-8000-000000000001"
-    shared = replace(twin(ANA, "r1"), external_id=other)
+    shared = structs.replace(twin(ANA, "r1"), external_id=other)
     made = planned(reading([ANA, person(other)], ["ana", other]), holding([shared]))
     assert "change_holder" not in " ".join(said(made))
     assert [f.subject.local_id for f in made.findings if f.kind is DriftKind.SHARED_ANCHOR] == ["r1"]
@@ -236,7 +239,7 @@ def test_an_account_is_not_given_away_while_its_holder_lives() -> None:
 def test_a_double_claim_in_an_account_without_access_is_told() -> None:
     """W1: a disable that wrote another person's object id was applied as sent; both accounts are named."""
     other = "7b1e0c52-0000-4000-8000-000000000001"
-    left = replace(twin(ANA, "r1", active=False), external_id=other)
+    left = structs.replace(twin(ANA, "r1", active=False), external_id=other)
     made = planned(reading([person(other)], [other]), holding([left, twin(person(other), "r2")]))
     [told] = [f for f in made.findings if f.kind is DriftKind.MATCH_CONFLICT]
     assert (told.subject.local_id, told.candidates) == ("r1", ("r1", "r2"))
@@ -244,7 +247,7 @@ def test_a_double_claim_in_an_account_without_access_is_told() -> None:
 
 def test_who_is_seen_again_has_the_seal_lifted() -> None:
     """W5: the same person seen again unseals the account."""
-    made = planned(reading([ANA], ["ana"]), holding([replace(twin(ANA, "r1"), sealed_at=LONG_AGO)]))
+    made = planned(reading([ANA], ["ana"]), holding([structs.replace(twin(ANA, "r1"), sealed_at=LONG_AGO)]))
     assert said(made) == ["unseal ana@corp.example"]
 
 
@@ -259,7 +262,7 @@ def test_a_name_that_was_never_agreed_on_is_not_overwritten() -> None:
     renamed = person("ana", userPrincipalName="ana.lee@corp.example")
     known = twin(ANA, "r1")
     assert said(planned(reading([renamed], ["ana"]), holding([known]))) == ["update ana@corp.example"]
-    foreign = replace(known, agreed_user_name="ana@elsewhere.example")
+    foreign = structs.replace(known, agreed_user_name="ana@elsewhere.example")
     made = planned(reading([renamed], ["ana"]), holding([foreign]))
     assert made.changes == ()
     assert "another provisioning job" in made.findings[0].detail
@@ -269,7 +272,9 @@ def test_a_name_that_was_never_agreed_on_is_not_overwritten() -> None:
 def test_two_names_that_were_never_agreed_on_are_told_in_one_finding() -> None:
     """A person has one finding of a kind: a second one would take the place of the first, and tell half."""
     renamed = person("ana", userPrincipalName="ana.lee@corp.example", mailNickname="lee")
-    foreign = replace(twin(ANA, "r1"), agreed_user_name="ana@elsewhere.example", agreed_external_id="else")
+    foreign = structs.replace(
+        twin(ANA, "r1"), agreed_user_name="ana@elsewhere.example", agreed_external_id="else"
+    )
     made = planned(reading([renamed], ["ana"]), holding([foreign]))
     assert made.changes == ()
     [finding] = made.findings
@@ -280,7 +285,7 @@ def test_two_names_that_were_never_agreed_on_are_told_in_one_finding() -> None:
 def test_the_case_of_a_name_is_written_with_the_link_that_agrees_on_it() -> None:
     """I6: the second cycle changes nothing; a link by the same names says that both sides agree on them."""
     ana = person("ana", userPrincipalName="ANA@corp.example")
-    pushed = replace(
+    pushed = structs.replace(
         row("r1", name="ana@corp.example", external_id="ana"), agreed_user_name=None, agreed_external_id=None
     )
     made = planned(reading([ana], ["ana"]), holding([pushed]))
@@ -291,7 +296,7 @@ def test_the_case_of_a_name_is_written_with_the_link_that_agrees_on_it() -> None
 
 def test_another_directory_proves_nothing_about_anybody() -> None:
     """A new directory makes all holders unproven and proves no absence."""
-    known = replace(twin(ANA, "r1"), directory_id="old-directory")
+    known = structs.replace(twin(ANA, "r1"), directory_id="old-directory")
     state = replace(holding([known]), directory_id="new-directory")
     made = planned(reading([BO], ["bo"]), state)
     assert [c.kind for c in made.changes if c.subject.local_id == "r1"] == [DriftKind.UNMATCHED_ACCOUNT]
@@ -299,7 +304,7 @@ def test_another_directory_proves_nothing_about_anybody() -> None:
 
 def test_nothing_of_another_directorys_person_is_handed_to_a_namesake() -> None:
     """W6: a link is enough to keep an account in step, never to hand over what an earlier holder left."""
-    known = replace(twin(ANA, "r1", entra_object_id=GraphId("other")), directory_id="old-directory")
+    known = structs.replace(twin(ANA, "r1", entra_object_id=GraphId("other")), directory_id="old-directory")
     state = replace(holding([known]), directory_id="new-directory")
     made = planned(reading([ANA], ["ana"]), state)
     assert said(made) == ["change_holder ana@corp.example"]
