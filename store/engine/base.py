@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import orjson
+from msgspec import structs
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,7 +32,8 @@ Work: TypeAlias = Callable[[AsyncConnection], Awaitable[T]]
 
 
 def to_json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    """Return a value, with any records in it, as JSON."""
+    return orjson.dumps(value, structs.asdict, orjson.OPT_NON_STR_KEYS).decode()
 
 
 JSON_BY_ORJSON: dict[str, Any] = {
