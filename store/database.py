@@ -65,6 +65,10 @@ class Database(Protocol):
         """
         ...
 
+    async def release_memory(self) -> None:
+        """Give back what is kept of large tables for the next who reads them."""
+        ...
+
     async def close(self) -> None: ...
 
 

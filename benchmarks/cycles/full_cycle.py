@@ -26,6 +26,7 @@ from benchmarks.replay import replayed
 from benchmarks.server_usage import PRELOADED, ServerUsage, explain, measured_server
 from tests.builders.secret_keys import secret_key
 from tests.databases.postgres_server import admin_connection, running_postgres
+from worker.graph.http.throttle import SHARE, WINDOW_S, Priority, quota_of
 
 ROW = "{:<48}{:>8}{:>8}{:>10}{:>9}{:>12}{:>12}{:>8}{:>8}"
 
@@ -104,10 +105,20 @@ def _compare(
         again = child(environment, "benchmarks.cycles.one_cycle", connection)
     assert again["changes"] == 0, "the second cycle had something to change"
     told("the same with nothing to change", again, reading, of_again)
+    _show_quota(again)
     change_some(ready["admin_url"], people_of(url))
     with measured_server(url) as of_increment:
         increment = child(environment, "benchmarks.cycles.one_cycle", connection, "incremental")
     told(f"an increment, {increment['changes']:,.0f} changes", increment, {}, of_increment)
+
+
+def _show_quota(cycle: Mapping[str, float]) -> None:
+    """Prints how long no cycle can read faster: Graph's quota admits so much in ten seconds."""
+    share = SHARE[Priority.SCHEDULED] * quota_of(int(cycle["users"]))
+    least_s = max(0.0, cycle["units"] / share - 1) * WINDOW_S
+    beyond = cycle["wall_s"] - least_s
+    print(f"  it cost {cycle['units']:,.0f} resource units, which three quarters of Graph's quota", end=" ")
+    print(f"admit in {least_s:.0f} s at best: {beyond:.0f} s beyond that")
 
 
 def databases(only: str = "") -> Iterator[tuple[str, str, str]]:

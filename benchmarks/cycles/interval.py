@@ -17,12 +17,12 @@ from typing import Any
 
 from benchmarks.company import company
 from benchmarks.cycles.full_cycle import child, connect
+from benchmarks.cycles.one_cycle import graph_units
 from benchmarks.usage import measured, tell
 from config.settings import load_settings
 from store.database import open_database
 from store.tenancy import connections
 from tests.builders.secret_keys import secret_key
-from worker import metrics
 from worker.cycle.run import CycleRequest, run_cycle
 from worker.graph.auth.kept_tokens import KeptTokens
 from worker.locks.hold import LeaseSettings
@@ -99,19 +99,13 @@ async def _increments(reference: str, admin_url: str, rounds: int, changes: int)
     for _ in range(WARM_UP):
         await increment()
     await asyncio.to_thread(_requests, admin_url, "DELETE")
-    before = _units()
+    before = graph_units()
     with measured() as usage:
         for _ in range(rounds):
             await increment()
     requests = await asyncio.to_thread(_requests, admin_url, "GET")
     await db.close()
-    tell(usage, requests=len(requests), units=_units() - before)
-
-
-def _units() -> float:
-    """Gives the resource units that this process's requests to Graph have cost."""
-    samples = (sample for family in metrics.GRAPH_UNITS.collect() for sample in family.samples)
-    return sum(sample.value for sample in samples if sample.name.endswith("_total"))
+    tell(usage, requests=len(requests), units=graph_units() - before)
 
 
 def _requests(admin_url: str, method: str) -> list[str]:

@@ -16,6 +16,7 @@ from config.settings import load_settings
 from store.database import open_database
 from store.records import Connection
 from store.tenancy import connections
+from worker import metrics
 from worker.cycle.run import CycleRequest, run_cycle
 from worker.locks.hold import LeaseSettings
 from worker.locks.lease import holding
@@ -53,13 +54,20 @@ async def run(reference: str, kind: str = "full") -> None:
 
 
 async def _cycle(services: WorkerServices, connection: Connection, lease: LeaseSettings, kind: str) -> None:
+    units = graph_units()
     with measured() as usage:
         async with holding(services.db, services.clock, connection.tenant_id, connection.id, lease) as hold:
             report = await run_cycle(services, connection, hold, CycleRequest(is_full=kind == "full"))
     assert report.status == "applied", report
     assert (report.kind == "incremental") == (kind == "incremental"), report
-    tell(usage, **report.counts, changes=sum(report.applied.values()))
+    tell(usage, **report.counts, changes=sum(report.applied.values()), units=graph_units() - units)
     sys.stdout.flush()
+
+
+def graph_units() -> float:
+    """Gives the resource units that this process's requests to Graph have cost."""
+    samples = (sample for family in metrics.GRAPH_UNITS.collect() for sample in family.samples)
+    return sum(sample.value for sample in samples if sample.name.endswith("_total"))
 
 
 if __name__ == "__main__":

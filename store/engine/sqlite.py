@@ -76,6 +76,12 @@ def open_engine(url: URL, kind: type[ReadingConnection], *, pool_size: int = 1) 
     )
 
 
+async def _empty_cache(connection: AsyncConnection) -> None:
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, InlineConnection)
+    driver.empty_cache()
+
+
 class _InlineReading:
     """One reading on the caller's own thread.
 
@@ -149,6 +155,16 @@ class SqliteDatabase:
 
     async def write(self, work: Work[T]) -> T:
         return await self._writer.write(work)
+
+    async def release_memory(self) -> None:
+        """Empty the page caches, of up to 32 MB each.
+
+        Readers on threads are closed and opened anew when they are needed.
+        """
+        await self._writer.write(_empty_cache)
+        for _, driver in self._idle:
+            driver.empty_cache()
+        await self._readers.dispose()
 
     async def close(self) -> None:
         await self._writer.close()

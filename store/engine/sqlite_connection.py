@@ -186,6 +186,10 @@ class InlineConnection(ReadingConnection):
     def begin_if_due(self) -> None:
         """Begin nothing: one statement by itself sees one state of the database."""
 
+    def empty_cache(self) -> None:
+        """Free the pages that are kept for the next who reads them."""
+        self._conn.execute("PRAGMA shrink_memory")
+
     def end(self) -> None:
         """End the transaction, if there is one."""
         if self._conn.in_transaction:

@@ -189,7 +189,7 @@ class Runner:
                 async with self._holding(connection, halt, gives_way=gives_way, wait_s=wait_s) as hold:
                     lease = hold.lease
                     report = await run_cycle(self.services, connection, hold, request, self.watch)
-                _release_memory(connection, report)
+                await self._release_memory(connection, report)
                 return {"report": report.to_json()}
             except LeaseHeld as busy:
                 if not job.is_scheduled:
@@ -206,6 +206,12 @@ class Runner:
             yields += 1
             await _pause(halt, MAKE_WAY_S)
             wait_s = LEASE_WAIT_S
+
+    async def _release_memory(self, connection: Connection, report: CycleReport) -> None:
+        people = report.counts.get("users") or connection.people or 0
+        if report.kind is not CycleKind.INCREMENTAL and people >= MANY_PEOPLE:
+            await self.services.db.release_memory()
+            release_memory()
 
     async def _come_back(self, connection: Connection, held: Lease) -> None:
         """Make the connection due when that lease ends.
@@ -264,12 +270,6 @@ def _is_idle(job: Job, connection: Connection) -> str | None:
     if job.is_scheduled and last is not None and schedule.slot_of(last) >= job.slot:
         return "a later cycle has run already"
     return None
-
-
-def _release_memory(connection: Connection, report: CycleReport) -> None:
-    people = report.counts.get("users") or connection.people or 0
-    if report.kind is not CycleKind.INCREMENTAL and people >= MANY_PEOPLE:
-        release_memory()
 
 
 def release_memory() -> None:

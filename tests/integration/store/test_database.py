@@ -142,6 +142,21 @@ async def test_inline_readers_leave_no_old_moment_behind(database: Database, con
             assert await users.get(conn, contoso.tenant_id, made.id) == made
 
 
+async def test_readers_and_writers_go_on_while_memory_is_given_back(
+    database: Database, contoso: Connection
+) -> None:
+    """A worker does so after the cycle of a large directory; others are at work meanwhile."""
+    async with database.reading() as conn, database.reading(single_statement=True) as inline:
+        await tenants.list_all(inline)
+        await database.release_memory()
+        assert [each.name for each in await tenants.list_all(conn)] == ["Contoso"]
+        assert [each.name for each in await tenants.list_all(inline)] == ["Contoso"]
+    await database.release_memory()  # with everything idle
+    await database.write(lambda conn: tenants.create(conn, "Fabrikam"))
+    async with database.reading() as conn, database.reading(single_statement=True) as inline:
+        assert len(await tenants.list_all(conn)) == len(await tenants.list_all(inline)) == 2
+
+
 async def test_an_error_of_the_caller_comes_through_as_it_is(database: Database) -> None:
     """Only the database's errors are put into our words: the network errors of a caller are its own."""
     with pytest.raises(ConnectionResetError):
