@@ -129,7 +129,9 @@ async def write_batch(conn: AsyncConnection, writes: Sequence[Write]) -> list[Ro
 def _with_json(change: Change, rows: Sequence[Values]) -> Write:
     if change not in _of_json or len(rows) > MOST_ROWS_AS_JSON:
         return change, rows
-    given: dict[str, Any] = {_rows_of(change.table): rows}
+    # A column that is not given is NULL: half of those of a new user.
+    told = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    given: dict[str, Any] = {_rows_of(change.table): told}
     if isinstance(change, Update):
         table = change.table
         assert isinstance(table, Table)
