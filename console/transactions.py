@@ -94,9 +94,6 @@ class JoinedDatabase:
         """Run the work in the open transaction."""
         return await work(self.conn)
 
-    async def release_memory(self) -> None:
-        """Leave it to the owner as well."""
-
     async def close(self) -> None:
         """Leave the transaction to its owner."""
 

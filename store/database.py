@@ -34,6 +34,7 @@ __all__ = [
     "jobs_path",
     "libpq_url",
     "open_database",
+    "release_memory",
     "sqlite_path",
     "unreachable",
 ]
@@ -65,10 +66,6 @@ class Database(Protocol):
         """
         ...
 
-    async def release_memory(self) -> None:
-        """Give back what is kept of large tables for the next who reads them."""
-        ...
-
     async def close(self) -> None: ...
 
 
@@ -77,6 +74,15 @@ _OPENERS: dict[str, Callable[[URL], Database]] = {
     "postgresql+asyncpg": PostgresqlDatabase,
     "postgresql+psycopg": PostgresqlDatabase,
 }
+
+
+async def release_memory(db: Database) -> None:
+    """Give back what this process keeps of large tables for the next who reads them.
+
+    PostgreSQL keeps them in its own processes.
+    """
+    if isinstance(db, SqliteDatabase):
+        await db.empty_caches()
 
 
 async def open_database(url: str) -> Database:

@@ -116,9 +116,6 @@ class PostgresqlDatabase:
         task.add_done_callback(self._writing.discard)
         return await asyncio.shield(task)
 
-    async def release_memory(self) -> None:
-        """Keep everything: what is cached lies in the server's process."""
-
     async def close(self) -> None:
         """Wait for writes with cancelled callers, then close all connections."""
         await asyncio.gather(*self._writing, return_exceptions=True)

@@ -156,7 +156,7 @@ class SqliteDatabase:
     async def write(self, work: Work[T]) -> T:
         return await self._writer.write(work)
 
-    async def release_memory(self) -> None:
+    async def empty_caches(self) -> None:
         """Empty the page caches, of up to 32 MB each.
 
         Readers on threads are closed and opened anew when they are needed.

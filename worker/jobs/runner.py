@@ -18,6 +18,7 @@ from functools import partial
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store import database
 from store.records import (
     UNATTENDED,
     Connection,
@@ -210,7 +211,7 @@ class Runner:
     async def _release_memory(self, connection: Connection, report: CycleReport) -> None:
         people = report.counts.get("users") or connection.people or 0
         if report.kind is not CycleKind.INCREMENTAL and people >= MANY_PEOPLE:
-            await self.services.db.release_memory()
+            await database.release_memory(self.services.db)
             release_memory()
 
     async def _come_back(self, connection: Connection, held: Lease) -> None:

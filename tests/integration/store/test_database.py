@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.database import Database, libpq_url, open_database
+from store.database import Database, libpq_url, open_database, release_memory
 from store.directory import users
 from store.errors import (
     DatabaseUnreachable,
@@ -148,10 +148,10 @@ async def test_readers_and_writers_go_on_while_memory_is_given_back(
     """A worker does so after the cycle of a large directory; others are at work meanwhile."""
     async with database.reading() as conn, database.reading(single_statement=True) as inline:
         await tenants.list_all(inline)
-        await database.release_memory()
+        await release_memory(database)
         assert [each.name for each in await tenants.list_all(conn)] == ["Contoso"]
         assert [each.name for each in await tenants.list_all(inline)] == ["Contoso"]
-    await database.release_memory()  # with everything idle
+    await release_memory(database)  # with everything idle
     await database.write(lambda conn: tenants.create(conn, "Fabrikam"))
     async with database.reading() as conn, database.reading(single_statement=True) as inline:
         assert len(await tenants.list_all(conn)) == len(await tenants.list_all(inline)) == 2
