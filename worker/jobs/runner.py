@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import database
+from store.errors import StoreError
 from store.records import (
     UNATTENDED,
     Connection,
@@ -211,7 +212,8 @@ class Runner:
     async def _release_memory(self, connection: Connection, report: CycleReport) -> None:
         people = report.counts.get("users") or connection.people or 0
         if report.kind is not CycleKind.INCREMENTAL and people >= MANY_PEOPLE:
-            await database.release_memory(self.services.db)
+            with suppress(StoreError):  # a cycle that is done does not fail for it
+                await database.release_memory(self.services.db)
             release_memory()
 
     async def _come_back(self, connection: Connection, held: Lease) -> None:
