@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from scim.limits import ScimLimits
 from tests.builders.scim_client import ScimClient, entra_user
 from tests.builders.scim_connections import PUBLIC_URL
 from tests.builders.scim_members import many_users
+from tests.databases.slow_reads import slow_reads
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
@@ -171,6 +173,20 @@ async def test_what_takes_too_long_is_given_up(scim: ScimClient) -> None:
             assert (reply.status, reply.body["schemas"]) == (503, [ERROR])
             assert int(reply.headers["Retry-After"]) > 0
     assert (await scim.get("/Users")).status == 200  # what was given up keeps no connection
+
+
+async def test_a_reading_thread_does_not_keep_the_answer_beyond_the_limit(scim: ScimClient) -> None:
+    """A statement that runs on a thread cannot be stopped: the answer comes without it."""
+    if scim.database.dialect != "sqlite":
+        return  # PostgreSQL reads in a process of its own
+    limits, search = ScimLimits(request_timeout_s=0.3), "/Users?filter=" + quote('title co "x"')
+    async with TestClient(TestServer(make_app(ScimServices(scim.database, PUBLIC_URL, limits)))) as http:
+        client = ScimClient(http, scim.token, scim.database, scim.connection)
+        assert (await client.get(search)).status == 200
+        with slow_reads("users", 2.0):
+            begin = time.monotonic()
+            assert (await client.get(search)).status == 503
+            assert time.monotonic() - begin < 2.0
 
 
 @pytest.mark.parametrize(
