@@ -85,6 +85,13 @@ class ConsoleScene:
     known: dict[str, Any] = field(default_factory=dict)
     """Ids that addresses of examples hold."""
 
+    async def sign_in(self) -> str:
+        """Return the secret of another session of the admin.
+
+        `secret` is as old as the scene: after 15 minutes it changes nobody's access (`console.admin.actor.RECENT`).
+        """
+        return await admin_session(self.database, self.admin)
+
 
 async def hostile_people(database: Database, connection: Connection) -> list[User]:
     """Make accounts whose every attribute means harm."""

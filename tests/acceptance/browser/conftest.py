@@ -48,10 +48,12 @@ async def scene(
         yield made
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="session")
 async def admin(chromium: Browser, scene: ConsoleScene) -> AsyncIterator[BrowserContext]:
-    """The browser of the tenant's admin."""
-    context = await console_context(chromium, scene.url, scene.secret)
+    """The browser of the tenant's admin, who has just signed in: on a busy machine the scene is older than
+    a sign-in may be for a page that changes access.
+    """
+    context = await console_context(chromium, scene.url, await scene.sign_in())
     yield context
     await context.close()
 

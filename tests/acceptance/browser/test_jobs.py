@@ -49,7 +49,7 @@ async def test_a_log_entry_opens_beside_the_list_and_closes_by_keyboard(
 async def test_without_javascript_a_dry_run_shows_its_five_steps(
     scene: ConsoleScene, chromium: Browser
 ) -> None:
-    context = await console_context(chromium, scene.url, scene.secret, java_script_enabled=False)
+    context = await console_context(chromium, scene.url, await scene.sign_in(), java_script_enabled=False)
     page = await context.new_page()
     await page.goto(f"{scene.url}/connections/{scene.many.id}/users/{scene.known['user']}")
     await page.get_by_role("button", name="Check now in Entra").click()

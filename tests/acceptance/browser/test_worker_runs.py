@@ -63,8 +63,8 @@ class Company:
         return leavers
 
     async def browser(self, **more: object) -> BrowserContext:
-        """The browser of the tenant's admin."""
-        return await console_context(self.chromium, self.scene.url, self.scene.secret, **more)
+        """The browser of the tenant's admin, who has just signed in."""
+        return await console_context(self.chromium, self.scene.url, await self.scene.sign_in(), **more)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
