@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Update,
     bindparam,
+    cast,
     column,
     func,
     insert,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.engine.list_lookups import array_of
 from store.engine.prepared_statements import Change, Row, fetch, run_many
 
 Values: TypeAlias = Mapping[str, Any]
@@ -72,7 +74,7 @@ def update_statement(table: Table, columns: Sequence[str]) -> Update:
     values = dict(zip(columns, given, strict=True))
     # The planner takes any JSON value for a hundred rows. By their ids it knows that it
     # has few to look for, and looks them up.
-    is_given = table.c.id == func.any(bindparam(_ids_of(table), type_=ARRAY(String)))
+    is_given = table.c.id == func.any(cast(array_of(_ids_of(table)), ARRAY(String)))
     _of_json[statement] = update(table).where(table.c.id == its_id, is_given).values(values)
     return statement
 

@@ -16,11 +16,13 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     Join,
+    ScalarSelect,
     Select,
     String,
     Table,
     bindparam,
     case,
+    cast,
     func,
     literal_column,
     or_,
@@ -73,14 +75,21 @@ def unindexed(column: ColumnElement[Any]) -> ColumnElement[str]:
     return column.concat(literal_column("''"))
 
 
-def is_live(table: Table) -> ColumnElement[bool]:
-    """Return the condition that a row is not deleted, in a form that admits no partial
+def checked(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return a condition in a form that no index answers and that admits no partial
     index.
+    """
+    yes: ColumnElement[int] = literal_column("1")
+    return case((condition, yes), else_=literal_column("0")) == yes
+
+
+def is_live(table: Table) -> ColumnElement[bool]:
+    """Return the condition that a row is not deleted, as one that is checked.
 
     Without statistics PostgreSQL believes that almost every row is deleted, and that
     any partial index of the connection holds one row.
     """
-    return case((table.c.deleted_at.is_(None), 1), else_=0) == literal_column("1")
+    return checked(table.c.deleted_at.is_(None))
 
 
 def with_one_of(query: Select[Any], column: ColumnElement[Any], name: str) -> Lookup:
@@ -136,8 +145,18 @@ def is_one_of(column: ColumnElement[Any], name: str) -> Mapping[str, ColumnEleme
     """
     return {
         "sqlite": column.in_(bindparam(name, expanding=True)),
-        "postgresql": column == func.any(bindparam(name, type_=ARRAY(String))),
+        "postgresql": column == func.any(cast(array_of(name), ARRAY(String))),
     }
+
+
+def array_of(name: str) -> ScalarSelect[Any]:
+    """Return the list called `name` as an array of PostgreSQL, its length hidden.
+
+    A planner that sees few values takes a plan for them to be cheaper than the kept
+    one, which is for ten, and plans every execution: it costs more than to look them up
+    (PostgreSQL, PREPARE, Notes).
+    """
+    return select(bindparam(name, type_=ARRAY(String))).scalar_subquery()
 
 
 def has_key_found(key: ColumnElement[Any], found: Select[Any]) -> ColumnElement[bool]:
@@ -150,8 +169,7 @@ def for_each(query: Select[Any], lists: Lists) -> Select[Any]:
 
     Of several lists, the first values belong together, the second, and so on.
     """
-    arrays = [bindparam(name, type_=ARRAY(String)) for name in lists]
-    given = func.unnest(*arrays).table_valued(*lists).render_derived()
+    given = func.unnest(*map(array_of, lists)).table_valued(*lists).render_derived()
     matches = [column == given.c[name] for name, column in lists.items()]
     found = query.where(*matches).correlate(given).offset(_NOT_MERGED).lateral("found")
     return select(*found.c).select_from(given).join(found, true())

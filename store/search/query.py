@@ -22,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
+    literal_column,
     or_,
     select,
     true,
@@ -30,6 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
 from store.engine import prepared_statements
+from store.engine.list_lookups import is_live
 from store.engine.prepared_statements import ROWS_IN_ONE_GO
 from store.keys import SEVERAL_WORK_EMAILS, to_group, to_membership, to_user
 from store.records import ConnectionId, Group, GroupId, Membership, TenantId, User
@@ -118,6 +120,8 @@ class QueryShape(Struct, frozen=True):
     position: Literal["none", "after", "after a missing value"]
     backward: bool
     by_work_email: bool
+    is_looked_up: bool = False
+    """Whether an index answers the criterion."""
     is_match: bool = False
 
 
@@ -133,7 +137,16 @@ async def _search(
     criterion = parametrized(query.criterion, values)
     email = _work_email(query.criterion)
     kind, backward = _position_kind(query), _is_backward(query)
-    shape = QueryShape(table.name, criterion, query.order, kind, backward, email is not None, query.is_match)
+    shape = QueryShape(
+        table.name,
+        criterion,
+        query.order,
+        kind,
+        backward,
+        email is not None,
+        criterion is not None and not reads_every_row(query),
+        query.is_match,
+    )
     values |= {"tenant_id": tenant_id, "connection_id": connection_id, "work_email": email}
     rows: list[prepared_statements.Row] = []
     total: int | None
@@ -216,7 +229,9 @@ def among(shape: QueryShape, dialect: Dialect) -> list[ColumnElement[bool]]:
     )
     conditions: list[ColumnElement[bool]] = [
         table.c.connection_id == bindparam("connection_id"),
-        table.c.deleted_at.is_(None),
+        # Each look-up has an index over deleted rows too; without statistics, partial
+        # indexes over the whole connection seem as good.
+        is_live(table) if shape.is_looked_up else table.c.deleted_at.is_(None),
         exists(ours),
     ]
     if shape.criterion is not None:
@@ -261,9 +276,9 @@ def _ordering(table: FromClause, value: Any, shape: QueryShape) -> list[ColumnEl
     """Order by the sort value, those without one last (RFC 7644 §3.4.2.3), then by the
     order of creation.
     """
-    # Adding nothing keeps SQLite from walking the whole index of `seq` to save itself a
-    # sort of two rows.
-    number = table.c.seq + 0 if shape.by_work_email else table.c.seq
+    # Adding nothing keeps a planner from walking the whole index of `seq` to save
+    # itself a sort of two rows.
+    number = table.c.seq + literal_column("0") if shape.is_looked_up else table.c.seq
     seq = number.desc() if shape.backward else number.asc()
     if value is None or shape.order is None:
         return [seq]

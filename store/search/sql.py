@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from msgspec import structs
 from sqlalchemy import (
+    Column,
     ColumnElement,
     FromClause,
     String,
@@ -32,6 +33,7 @@ from sqlalchemy import (
 )
 
 from store import tables
+from store.engine.list_lookups import checked
 from store.keys import LONGEST_KEY
 from store.search.criteria import (
     All,
@@ -236,7 +238,10 @@ def _simple(expression: Expression, operator: Operator, value: Any, dialect: Dia
             func.substr(expression, func.length(expression) - func.length(value) + 1) == value
         ),
     }
-    return and_(expression.is_not(None), comparison[operator]())
+    there = expression.is_not(None)
+    # SQLite may take this for what it searches an index by, before the value itself.
+    is_looked_up = operator is Operator.EQ and isinstance(expression, Column)
+    return and_(checked(there) if is_looked_up else there, comparison[operator]())
 
 
 def _compare_with_null(expression: Expression, operator: Operator) -> ColumnElement[bool]:

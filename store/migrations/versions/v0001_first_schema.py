@@ -495,12 +495,12 @@ def _create_users() -> None:
         sa.UniqueConstraint("tenant_id", "id", name="uq_users_tenant_id_id"),
     )
     _create_partial_index("ix_users_admins", "users", ["tenant_id"], "is_admin")
-    _create_partial_index("ix_users_display_name", "users", ["connection_id", "display_name_key"], _ALIVE)
+    op.create_index("ix_users_display_name", "users", ["connection_id", "display_name_key"])
     op.create_index("ix_users_entra", "users", ["connection_id", "entra_object_id"])
     op.create_index("ix_users_external_id", "users", ["connection_id", "external_id"])
     _create_partial_index("ix_users_listed", "users", ["connection_id", "seq"], _ALIVE)
     op.create_index("ix_users_user_name", "users", ["connection_id", "user_name_key"])
-    _create_partial_index("ix_users_work_email", "users", ["connection_id", "work_email_key"], _ALIVE)
+    op.create_index("ix_users_work_email", "users", ["connection_id", "work_email_key"])
     _create_partial_index(
         "uq_users_entra", "users", ["connection_id", "entra_object_id"], _ALIVE, unique=True
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -42,11 +42,32 @@ from store.records import (
     SubjectType,
     UserId,
 )
+from store.search import query
+from store.search.criteria import All, AnyValue, Compare, Criterion, Field, Operator, SearchQuery
 from store.sync import digests
 from tests.builders.store_rows import create_group, create_user, person, setting
+from tests.databases.parameters import ASYNCPG
 
 PEOPLE = 3_000
 BATCH = 60
+
+PUSHES = 12
+"""More than the five executions after which PostgreSQL decides whether to keep a plan."""
+
+LOOK_UPS = tuple(
+    Compare(Field(attribute, case_exact=attribute in ("id", "externalId")), Operator.EQ, "user7")
+    for attribute in ("id", "userName", "displayName", "externalId")
+)
+"""What Entra matches by (Microsoft Learn, matching attributes)."""
+WORK_EMAIL = AnyValue(
+    Field("emails", many=True),
+    All(
+        (
+            Compare(Field("type"), Operator.EQ, "work"),
+            Compare(Field("value"), Operator.EQ, "user7@a.example"),
+        )
+    ),
+)
 
 LARGE = ("users", "groups", "memberships", "sessions", "provisioning_log", "events")
 OF_THE_WHOLE_CONNECTION = {"tenant_id", "connection_id", "deleted_at", "active"}
@@ -101,11 +122,64 @@ async def test_a_batch_looks_up_by_index(
 
     await _run_batches(database, contoso)
 
-    statements = dict(recorder.statements)
-    assert len(statements) > 20
-    found = [await _scans(database, sql, arguments) for sql, arguments in statements.items()]
-    slow = [(sql, scan) for sql, scans in zip(statements, found, strict=True) for scan in scans]
-    assert slow == []
+    assert len(recorder.statements) > 20
+    assert await _slow(database, dict(recorder.statements)) == []
+
+
+@pytest.mark.parametrize("analyzed", ["never", "when empty", "when full"])
+async def test_a_look_up_of_the_push_is_answered_by_the_index_of_what_it_names(
+    recorder: Recorder, database: Database, contoso: Connection, analyzed: str
+) -> None:
+    """Entra asks for each person before it creates the person: by the whole connection, a first push costs its
+    square.
+    """
+    await _leave_statistics_alone(database)
+    if analyzed == "when empty":
+        await statistics.refresh(database)
+    await _fill(database, contoso)
+    if analyzed == "when full":
+        await statistics.refresh(database)
+    recorder.statements.clear()
+
+    async with database.reading() as conn:
+        of_users: tuple[Criterion, ...] = (*LOOK_UPS, WORK_EMAIL)
+        for criterion in of_users:
+            await query.users(conn, contoso.tenant_id, contoso.id, SearchQuery(criterion, is_match=True))
+        for criterion in (each for each in LOOK_UPS if each.field.attribute != "userName"):
+            await query.groups(conn, contoso.tenant_id, contoso.id, SearchQuery(criterion))
+
+    assert len(recorder.statements) > len(LOOK_UPS)
+    assert await _slow(database, dict(recorder.statements)) == []
+
+
+@pytest.mark.parametrize("database_url", [ASYNCPG], indirect=True)
+async def test_postgresql_plans_what_a_push_asks_a_few_times_only(
+    database: Database, contoso: Connection
+) -> None:
+    """PREPARE, Notes: after five executions PostgreSQL keeps a plan for any values, unless the plans for given
+    values were cheaper. To plan a statement costs more than to look two people up.
+    """
+    scope, cause = (contoso.tenant_id, contoso.id), Cause(Origin.SCIM, correlation_id="push", actor="test")
+    group = await create_group(database, contoso, "first")
+    for number in range(PUSHES):
+        user_id = UserId(f"pushed{number}")
+        for command in (
+            CreateUser(person(user_id), id=user_id),
+            AddMembers(group.id, (user_id,)),
+            ChangeUser(user_id, setting(title="Archivist")),
+            RemoveMembers(group.id, (user_id,)),
+            ChangeUser(user_id, setting(active=False)),
+        ):
+            await perform(database, *scope, [command], cause)
+
+    async with database.reading() as conn:  # the only one that was opened
+        rows = await conn.execute(
+            text("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
+        )
+        plans = {row.statement: (row.generic_plans, row.custom_plans) for row in rows}
+    often = {sql: custom for sql, (kept, custom) in plans.items() if kept + custom >= PUSHES}
+    assert len(often) >= 5
+    assert {sql: custom for sql, custom in often.items() if custom > 5} == {}
 
 
 async def _run_batches(database: Database, contoso: Connection) -> None:
@@ -159,7 +233,10 @@ async def _fill(database: Database, contoso: Connection) -> None:
     user, group = f"'user' || {n}", f"'group' || {n}"
     names = {"external_id": "NULL", "entra_object_id": "NULL", "document": f"'{document}'"}
     values = {
-        tables.users: {"id": user, "user_name": user, "user_name_key": user, **names},
+        tables.users: {
+            **dict.fromkeys(("id", "user_name", "user_name_key", "display_name_key", "work_email_key"), user),
+            **names,
+        },
         tables.groups: {"id": group, "display_name": group, "display_name_key": group, **names},
         tables.memberships: {
             "group_id": "'group' || CAST(numbers.n % 50 + 1 AS varchar(9))",
@@ -184,8 +261,16 @@ async def _run(database: Database, statement: str) -> None:
     await database.write(work)
 
 
+async def _slow(database: Database, statements: Mapping[str, tuple[Any, ...]]) -> list[tuple[str, str]]:
+    """Return each part of a plan that reads more of a large table than was looked up, with its statement."""
+    return [
+        (sql, scan)
+        for sql, arguments in statements.items()
+        for scan in await _scans(database, sql, arguments)
+    ]
+
+
 async def _scans(database: Database, sql: str, arguments: tuple[Any, ...]) -> list[str]:
-    """Return the parts of a statement's plan that read more of a large table than was looked up."""
     if database.dialect == "sqlite":
         async with database.reading() as conn:
             lines = (await conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")).all()
@@ -194,7 +279,12 @@ async def _scans(database: Database, sql: str, arguments: tuple[Any, ...]) -> li
         raw = await conn.get_raw_connection()
         driver: Any = raw.driver_connection
         plan = await driver.fetch(f"EXPLAIN {sql}", *arguments)
-    return _slow_postgres([line[0] for line in plan])
+        # What is kept after five executions, for any values.
+        await driver.execute(f"SET LOCAL plan_cache_mode = force_generic_plan; PREPARE kept AS {sql}")
+        values = f"({', '.join(['NULL'] * len(arguments))})" if arguments else ""
+        kept = await driver.fetch(f"EXPLAIN EXECUTE kept{values}")
+        await driver.execute("DEALLOCATE kept")
+    return [scan for lines in (plan, kept) for scan in _slow_postgres([line[0] for line in lines])]
 
 
 def _is_slow_sqlite(line: str) -> bool:
