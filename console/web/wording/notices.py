@@ -36,7 +36,15 @@ NOTICES: Mapping[str, str] = {
     "provider-removed": "People sign in by Entra again.",
     "person-linked": "The person of the provider signs in with that account.",
     "mapping-saved": "A new version of the mapping is in use. Check that it fits.",
+    "mapping-saved-plans-ended": (
+        "A new version of the mapping is in use. Plans that waited were found by the one before and are ended: "
+        "the next cycle holds what is still due. Check that it fits."
+    ),
     "mapping-imported": "The mapping of Entra's provisioning job was taken over.",
+    "mapping-imported-plans-ended": (
+        "The mapping of Entra's provisioning job was taken over. Plans that waited were found by the one before and "
+        "are ended: the next cycle holds what is still due."
+    ),
     "mapping-confirmed": "It is noted that the mapping fits.",
     "webhook-deleted": "Nothing more is sent to that webhook.",
     "webhook-replayed": "Events after the cursor are sent again.",

@@ -59,7 +59,7 @@ async def take_over(visit: Visit) -> WebAnswer:
     imported = await mapping.import_from_entra(visit.services, visit.actor, visit.connection_id)
     if imported.left_out:
         return _page(imported.details, left_out=imported.left_out)
-    return SeeOther(f"{visit.base}/mapping", "mapping-imported")
+    return _done(visit, "mapping-imported", imported.details)
 
 
 @routes.form(
@@ -110,12 +110,17 @@ async def _change(visit: Visit, changes: MappingChanges) -> SeeOther:
     if not (version.isascii() and version.isdecimal() and len(version) <= LONGEST_NUMBER):
         raise WebRefused(refusals.UNREADABLE)
     try:
-        await mapping.change(*of, changes, version=int(version))
+        details = await mapping.change(*of, changes, version=int(version))
     except VersionMoved:
         now = (await mapping.show(*of)).current
         said = f"{actor(now.by)} made version {now.version} meanwhile. Nothing was saved."
         raise WebRefused(refusals.stale(said)) from None
-    return SeeOther(f"{visit.base}/mapping", "mapping-saved")
+    return _done(visit, "mapping-saved", details)
+
+
+def _done(visit: Visit, notice: str, details: MappingDetails) -> SeeOther:
+    """Show the mapping in use, and say whether plans that waited were ended."""
+    return SeeOther(f"{visit.base}/mapping", f"{notice}-plans-ended" if details.ended_plans else notice)
 
 
 def _lines(visit: Visit) -> Mapping[str, str]:

@@ -19,6 +19,7 @@ from console.web.app import ROUTES
 from store import lifecycle
 from store.access.records import Role
 from store.records import Cause, CreateUser, Mode, Origin
+from tests.builders.console_scene import fill
 from tests.builders.console_visitor import ConsoleVisitor
 from tests.builders.store_rows import person
 
@@ -188,6 +189,25 @@ async def test_a_mapping_is_previewed_on_a_real_person_before_it_is_saved(visito
     wrong = {"path": "displayName", "source": "noSuchThing"}
     refused = await visitor.browser.post(scene.url + base, form=wrong)
     assert (refused.status, "Nothing was changed" in refused.text) == (409, True)
+
+
+async def test_a_saved_mapping_says_that_plans_which_waited_are_ended(visitor: ConsoleVisitor) -> None:
+    """docs/safety.md: "A change of the attribute mapping ends the plans that wait": the page says so as the command does."""
+    scene = visitor.scene
+    await fill(scene)
+    base = f"/connections/{scene.many.id}/mapping"
+    version = re.search(r'name="version" value="(\d+)"', (await visitor.get(base)).text)
+    assert version is not None
+    form = {"path": "userName", "source": "mail", "version": version[1], "confirmed": "yes"}
+    saved = await visitor.browser.post(f"{scene.url}{base}", form=form)
+    assert saved.status == 303, saved.text
+    assert (
+        "are ended: the next cycle holds what is still due"
+        in (await visitor.browser.get(saved.location)).text
+    )
+    form = {**form, "source": "userPrincipalName", "version": str(int(version[1]) + 1)}
+    again = await visitor.browser.post(f"{scene.url}{base}", form=form)
+    assert "are ended" not in (await visitor.browser.get(again.location)).text, "there was none any more"
 
 
 async def test_a_check_with_nothing_to_compare_says_so_and_what_to_do(visitor: ConsoleVisitor) -> None:
