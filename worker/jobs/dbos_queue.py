@@ -211,7 +211,7 @@ async def _launch(runtime: WorkerRuntime) -> None:
     DBOS.launch()
     for name, at_once, polling_s in (
         (SCHEDULED_QUEUE, settings.scheduled_at_once, settings.scheduled_polling_s),
-        (SMALL_QUEUE, settings.small_at_once, settings.scheduled_polling_s),
+        (SMALL_QUEUE, settings.small_at_once, settings.small_polling_s),
         (LARGE_QUEUE, settings.large_at_once, settings.scheduled_polling_s),
         (ON_DEMAND_QUEUE, settings.on_demand_at_once, settings.on_demand_polling_s),
     ):
