@@ -11,21 +11,18 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Insert,
-    String,
     Table,
     Update,
     bindparam,
-    cast,
     column,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.engine.list_lookups import array_of
+from store.engine.list_lookups import is_any_of
 from store.engine.prepared_statements import Change, Row, fetch, run_many
 
 Values: TypeAlias = Mapping[str, Any]
@@ -74,7 +71,7 @@ def update_statement(table: Table, columns: Sequence[str]) -> Update:
     values = dict(zip(columns, given, strict=True))
     # The planner takes any JSON value for a hundred rows. By their ids it knows that it
     # has few to look for, and looks them up.
-    is_given = table.c.id == func.any(cast(array_of(_ids_of(table)), ARRAY(String)))
+    is_given = is_any_of(table.c.id, _ids_of(table))
     _of_json[statement] = update(table).where(table.c.id == its_id, is_given).values(values)
     return statement
 

@@ -145,11 +145,19 @@ def is_one_of(column: ColumnElement[Any], name: str) -> Mapping[str, ColumnEleme
     """
     return {
         "sqlite": column.in_(bindparam(name, expanding=True)),
-        "postgresql": column == func.any(cast(array_of(name), ARRAY(String))),
+        "postgresql": is_any_of(column, name),
     }
 
 
-def array_of(name: str) -> ScalarSelect[Any]:
+def is_any_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Return PostgreSQL's condition that a column has one of the values called
+    `name`.
+    """
+    # Without the cast it would be compared with the rows of a query.
+    return column == func.any(cast(_array_of(name), ARRAY(String)))
+
+
+def _array_of(name: str) -> ScalarSelect[Any]:
     """Return the list called `name` as an array of PostgreSQL, its length hidden.
 
     A planner that sees few values takes a plan for them to be cheaper than the kept
@@ -169,7 +177,7 @@ def for_each(query: Select[Any], lists: Lists) -> Select[Any]:
 
     Of several lists, the first values belong together, the second, and so on.
     """
-    given = func.unnest(*map(array_of, lists)).table_valued(*lists).render_derived()
+    given = func.unnest(*map(_array_of, lists)).table_valued(*lists).render_derived()
     matches = [column == given.c[name] for name, column in lists.items()]
     found = query.where(*matches).correlate(given).offset(_NOT_MERGED).lateral("found")
     return select(*found.c).select_from(given).join(found, true())
