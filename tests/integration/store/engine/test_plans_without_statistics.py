@@ -112,12 +112,7 @@ async def test_a_batch_looks_up_by_index(
     recorder: Recorder, database: Database, contoso: Connection, analyzed: str
 ) -> None:
     """Tables filled since the planner looked last, or never looked at; and those it knows well."""
-    await _leave_statistics_alone(database)
-    if analyzed == "when empty":
-        await statistics.refresh(database)
-    await _fill(database, contoso)
-    if analyzed == "when full":
-        await statistics.refresh(database)
+    await _fill_analyzed(database, contoso, analyzed)
     recorder.statements.clear()
 
     await _run_batches(database, contoso)
@@ -133,12 +128,7 @@ async def test_a_look_up_of_the_push_is_answered_by_the_index_of_what_it_names(
     """Entra asks for each person before it creates the person: by the whole connection, a first push costs its
     square.
     """
-    await _leave_statistics_alone(database)
-    if analyzed == "when empty":
-        await statistics.refresh(database)
-    await _fill(database, contoso)
-    if analyzed == "when full":
-        await statistics.refresh(database)
+    await _fill_analyzed(database, contoso, analyzed)
     recorder.statements.clear()
 
     async with database.reading() as conn:
@@ -216,6 +206,16 @@ async def _run_batches(database: Database, contoso: Connection) -> None:
         await memberships.load_some(conn, *scope, groups=["group5"], members=wanted)
     rows = [RowDigest(user_id, 1, "digest") for user_id in wanted]
     await database.write(lambda conn: digests.save(conn, *scope, SubjectType.USER, rows))
+
+
+async def _fill_analyzed(database: Database, contoso: Connection, analyzed: str) -> None:
+    """Fill the tables, with statistics of no time, of before or of after."""
+    await _leave_statistics_alone(database)
+    if analyzed == "when empty":
+        await statistics.refresh(database)
+    await _fill(database, contoso)
+    if analyzed == "when full":
+        await statistics.refresh(database)
 
 
 async def _leave_statistics_alone(database: Database) -> None:
