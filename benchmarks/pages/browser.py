@@ -42,7 +42,7 @@ async def _run(url: str, *, is_small: bool) -> None:
         await fill(scene)
         operator = await operator_secret(scene)
         if not is_small:
-            await scene.database.write(lambda conn: rows.grow(conn, scene.many))
+            await rows.grow(scene.database, scene.many)
         path = shutil.which("chromium")
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         people = PEOPLE if is_small else rows.LARGE.people

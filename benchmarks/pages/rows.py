@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Table, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
+from store.database import Database
 from store.records import Connection
 
 CYCLES, LEAVERS = 8_000, 1_000
 MEMBERSHIPS_EACH = 5
 DAYS = 30
 CONNECTIONS = 10_000
+COPIES_AT_ONCE = 20_000
+"""In one transaction: SQLite keeps every page that a statement changes, in memory, until the statement ends."""
 
 
 @dataclass(frozen=True)
@@ -44,41 +46,49 @@ class Dialect:
 
 
 SQLITE = Dialect(
-    "(WITH RECURSIVE up(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < :copies) SELECT n FROM up)",
+    "(WITH RECURSIVE up(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM up WHERE n < :last) SELECT n FROM up)",
     "printf('%08x-0000-7000-8000-%012x', {0}, {0})",
     "strftime('%Y-%m-%dT%H:%M:%f000+00:00', {at}, 'unixepoch')",
 )
 POSTGRESQL = Dialect(
-    "(SELECT generate_series(1, :copies) AS n)",
+    "(SELECT generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS n)",
     "lpad(to_hex({0}), 8, '0') || '-0000-7000-8000-' || lpad(to_hex({0}), 12, '0')",
     "to_timestamp({at})",
 )
 
 
 async def copy(
-    conn: AsyncConnection, table: Table, model: str, copies: int, changed: Mapping[str, str], source: str = ""
+    database: Database, table: Table, model: str, copies: int, changed: Mapping[str, str], source: str = ""
 ) -> None:
     """Inserts copies of the row that `model` (a condition) finds, with other values in the changed columns."""
-    numbers = (SQLITE if conn.dialect.name == "sqlite" else POSTGRESQL).numbers
     columns = [each.name for each in table.columns if not _is_drawn(table, each.name)]
     values = [changed.get(name, f'm."{name}"') for name in columns]
     names = ", ".join(f'"{name}"' for name in columns)
-    await conn.execute(
-        text(
-            f"INSERT INTO {table.name} ({names}) SELECT {', '.join(values)} "
-            f"FROM (SELECT * FROM {table.name} WHERE {model} LIMIT 1) AS m CROSS JOIN {numbers} AS numbers {source}"
-        ),
-        {"copies": copies},
+    statement = text(
+        f"INSERT INTO {table.name} ({names}) SELECT {', '.join(values)} "
+        f"FROM (SELECT * FROM {table.name} WHERE {model} LIMIT 1) AS m "
+        f"CROSS JOIN {_dialect_of(database).numbers} AS numbers {source}"
     )
+    for first in range(1, copies + 1, COPIES_AT_ONCE):
+        part = {"first": first, "last": min(first + COPIES_AT_ONCE - 1, copies)}
+        await database.write(lambda conn, part=part: conn.execute(statement, part))
+
+
+def _dialect_of(database: Database) -> Dialect:
+    return SQLITE if database.dialect == "sqlite" else POSTGRESQL
+
+
+async def _analyze(database: Database) -> None:
+    await database.write(lambda conn: conn.execute(text("ANALYZE")))
 
 
 def _is_drawn(table: Table, name: str) -> bool:
     return name in ("seq", "id") and "INT" in str(table.c[name].type).upper()
 
 
-async def grow(conn: AsyncConnection, connection: Connection, size: Size = LARGE) -> None:
+async def grow(database: Database, connection: Connection, size: Size = LARGE) -> None:
     """Adds people to a company, and what they did within a month."""
-    dialect = SQLITE if conn.dialect.name == "sqlite" else POSTGRESQL
+    dialect = _dialect_of(database)
     begin = int((datetime.now(UTC) - timedelta(days=DAYS)).timestamp())
 
     def moment(copies: int) -> str:
@@ -91,7 +101,7 @@ async def grow(conn: AsyncConnection, connection: Connection, size: Size = LARGE
     user, group, session = key("n + 16777216"), key("n + 33554432"), key("n + 50331648")
     person = f"n % {size.people} + 16777217"
     await copy(
-        conn,
+        database,
         tables.users,
         f"{ours} AND active AND entra_object_id IS NOT NULL",
         size.people,
@@ -108,7 +118,7 @@ async def grow(conn: AsyncConnection, connection: Connection, size: Size = LARGE
         },
     )
     await copy(
-        conn,
+        database,
         tables.groups,
         f"{ours} AND deleted_at IS NULL AND entra_object_id IS NOT NULL",
         size.groups,
@@ -124,7 +134,7 @@ async def grow(conn: AsyncConnection, connection: Connection, size: Size = LARGE
     for which, number in ((teams, size.people * MEMBERSHIPS_EACH), ("33554433", size.people)):
         # Everybody is in five teams, and in the first.
         await copy(
-            conn,
+            database,
             tables.memberships,
             ours,
             number,
@@ -132,7 +142,7 @@ async def grow(conn: AsyncConnection, connection: Connection, size: Size = LARGE
             "WHERE TRUE ON CONFLICT DO NOTHING",
         )
     await copy(
-        conn,
+        database,
         tables.provisioning_log,
         f"{ours} AND status = 'success' AND subject_type = 'user'",
         size.entries,
@@ -146,19 +156,19 @@ async def grow(conn: AsyncConnection, connection: Connection, size: Size = LARGE
             "correlation_id": "'cycle ' || (n / 100)",
         },
     )
-    await _grow_results(conn, ours, moment, key)
+    await _grow_results(database, ours, moment, key)
     secret = "'secret ' || n"
     owner = f"(SELECT id FROM users WHERE {ours} AND active LIMIT 1)"
     changed = {"id": session, "secret_hash": secret, "user_id": key(f"(n % {size.people} + 16777217)")}
-    await copy(conn, tables.sessions, f"user_id = {owner}", size.sessions, changed)
-    await conn.execute(text("ANALYZE"))
+    await copy(database, tables.sessions, f"user_id = {owner}", size.sessions, changed)
+    await _analyze(database)
 
 
-async def _grow_results(conn: AsyncConnection, ours: str, moment: object, key: object) -> None:
+async def _grow_results(database: Database, ours: str, moment: object, key: object) -> None:
     assert callable(moment)
     assert callable(key)
     await copy(
-        conn,
+        database,
         tables.cycles,
         f"{ours} AND kind = 'full' AND complete",
         CYCLES,
@@ -172,7 +182,7 @@ async def _grow_results(conn: AsyncConnection, ours: str, moment: object, key: o
         },
     )
     await copy(
-        conn,
+        database,
         tables.drift_findings,
         f"{ours} AND kind = 'missed_deprovision' AND state = 'repaired'",
         LEAVERS,
@@ -180,16 +190,20 @@ async def _grow_results(conn: AsyncConnection, ours: str, moment: object, key: o
     )
 
 
-async def copy_connections(conn: AsyncConnection, connection: Connection) -> None:
+async def copy_connections(database: Database, connection: Connection) -> None:
     """Ten thousand tenants with one connection each, a cycle, a token and, of some, trouble."""
-    dialect = SQLITE if conn.dialect.name == "sqlite" else POSTGRESQL
+    dialect = _dialect_of(database)
     tenant, own = "'tenant-' || n", dialect.hexadecimal.format("n + 117440512")
     place = {"tenant_id": tenant, "connection_id": own}
     await copy(
-        conn, tables.tenants, f"id = '{connection.tenant_id}'", CONNECTIONS, {"id": tenant, "slug": tenant}
+        database,
+        tables.tenants,
+        f"id = '{connection.tenant_id}'",
+        CONNECTIONS,
+        {"id": tenant, "slug": tenant},
     )
     await copy(
-        conn,
+        database,
         tables.connections,
         f"id = '{connection.id}'",
         CONNECTIONS,
@@ -206,5 +220,5 @@ async def copy_connections(conn: AsyncConnection, connection: Connection) -> Non
         changed |= (
             {"secret_hash": "'hash ' || n"} if table is tables.api_tokens else {"report_number": "NULL"}
         )
-        await copy(conn, table, ours, CONNECTIONS, changed)
-    await conn.execute(text("ANALYZE"))
+        await copy(database, table, ours, CONNECTIONS, changed)
+    await _analyze(database)

@@ -131,9 +131,9 @@ async def _measure(url: str, size: rows.Size) -> tuple[Times, Times, Times]:
             await fill(scene)
             operator = await operator_secret(scene)
             small = await _times(scene, operator, taken)
-            await scene.database.write(lambda conn: rows.grow(conn, scene.many, size))
+            await rows.grow(scene.database, scene.many, size)
             large = await _times(scene, operator, taken)
-            await scene.database.write(lambda conn: rows.copy_connections(conn, scene.many))
+            await rows.copy_connections(scene.database, scene.many)
             many = await _times(scene, operator, taken, only=("operator", "overview", "users"))
             return small, large, many
 
