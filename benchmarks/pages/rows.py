@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Table, text
+from sqlalchemy import Table, TextClause, text
 
 from store import tables
 from store.database import Database
@@ -70,16 +70,16 @@ async def copy(
         f"CROSS JOIN {_dialect_of(database).numbers} AS numbers {source}"
     )
     for first in range(1, copies + 1, COPIES_AT_ONCE):
-        part = {"first": first, "last": min(first + COPIES_AT_ONCE - 1, copies)}
-        await database.write(lambda conn, part=part: conn.execute(statement, part))
+        last = min(first + COPIES_AT_ONCE - 1, copies)
+        await _run(database, statement.bindparams(first=first, last=last))
 
 
 def _dialect_of(database: Database) -> Dialect:
     return SQLITE if database.dialect == "sqlite" else POSTGRESQL
 
 
-async def _analyze(database: Database) -> None:
-    await database.write(lambda conn: conn.execute(text("ANALYZE")))
+async def _run(database: Database, statement: TextClause) -> None:
+    await database.write(lambda conn: conn.execute(statement))
 
 
 def _is_drawn(table: Table, name: str) -> bool:
@@ -161,7 +161,7 @@ async def grow(database: Database, connection: Connection, size: Size = LARGE) -
     owner = f"(SELECT id FROM users WHERE {ours} AND active LIMIT 1)"
     changed = {"id": session, "secret_hash": secret, "user_id": key(f"(n % {size.people} + 16777217)")}
     await copy(database, tables.sessions, f"user_id = {owner}", size.sessions, changed)
-    await _analyze(database)
+    await _run(database, text("ANALYZE"))
 
 
 async def _grow_results(database: Database, ours: str, moment: object, key: object) -> None:
@@ -221,4 +221,4 @@ async def copy_connections(database: Database, connection: Connection) -> None:
             {"secret_hash": "'hash ' || n"} if table is tables.api_tokens else {"report_number": "NULL"}
         )
         await copy(database, table, ours, CONNECTIONS, changed)
-    await _analyze(database)
+    await _run(database, text("ANALYZE"))
