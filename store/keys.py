@@ -18,6 +18,7 @@ from store.records import (
     HolderBasis,
     Membership,
     Origin,
+    ShownUser,
     SubjectType,
     TenantId,
     User,
@@ -96,6 +97,18 @@ def to_user(row: RowMapping | dict[str, Any]) -> User:
         access_ended_by=_ORIGINS[row["access_ended_by"]] if row["access_ended_by"] else None,
         access_ended_reason=row["access_ended_reason"],
         access_given_by=_ORIGINS[row["access_given_by"]] if row["access_given_by"] else None,
+    )
+
+
+def to_shown_user(row: RowMapping | dict[str, Any]) -> ShownUser:
+    return ShownUser(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        active=row["active"],
+        document=row["document"],
+        version=row["version"],
+        created_at=row["created_at"],
+        last_modified=row["last_modified"],
     )
 
 

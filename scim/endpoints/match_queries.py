@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scim.request import ScimRequest
-from store.records import User
+from store.records import ShownUser
 from store.search.criteria import AnyValue, Compare, Criterion, Operator, SearchQuery
 from store.search.query import SearchPage
 from store.sync import holder_notes
@@ -17,14 +17,14 @@ _MATCHING = frozenset({"userName", "externalId", "emails", "employeeNumber"})
 """Attributes by which Entra may be set to look for the account of a person."""
 
 
-def newly_matched_user(query: SearchQuery, page: SearchPage[Any]) -> User | None:
+def newly_matched_user(query: SearchQuery, page: SearchPage[Any]) -> ShownUser | None:
     """Return the user that answers a match query: exactly one, whose last note no cycle
     has used yet.
     """
     if not query.is_match or page.total != 1 or not page.items or page.is_note_current:
         return None
     found = page.items[0]
-    return found if isinstance(found, User) else None
+    return found if isinstance(found, ShownUser) else None
 
 
 def is_match_query(asked: Criterion | None) -> bool:
@@ -34,7 +34,7 @@ def is_match_query(asked: Criterion | None) -> bool:
     return isinstance(asked, Compare) and asked.operator is Operator.EQ and asked.field.attribute in _MATCHING
 
 
-async def note_match(request: ScimRequest, user: User) -> None:
+async def note_match(request: ScimRequest, user: ShownUser) -> None:
     """Note that the push found an account: Entra may anchor a person to it and send
     nothing. A pull that begins later draws its conclusions as well.
     """

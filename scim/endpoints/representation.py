@@ -12,10 +12,10 @@ from scim2_server.conditions import Conditions
 from scim.endpoints.projection import EVERYTHING, Projection, project
 from scim.request import ScimRequest
 from scim.schema.definitions import ENTERPRISE_URN, GROUP_URN, USER_URN
-from store.records import Group, Membership, SubjectType, User
+from store.records import Group, Membership, ShownUser, SubjectType, User
 
 
-def user_resource(user: User, base: str, projection: Projection = EVERYTHING) -> dict[str, Any]:
+def user_resource(user: ShownUser, base: str, projection: Projection = EVERYTHING) -> dict[str, Any]:
     """Return a user as its SCIM resource. `base` is the base URL of the request, for
     locations.
     """
@@ -69,12 +69,12 @@ def timestamp(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def _head(urn: str, record: User | Group) -> dict[str, Any]:
+def _head(urn: str, record: ShownUser | Group) -> dict[str, Any]:
     extensions = [name for name in record.document if name.startswith("urn:")]
     return {"schemas": [urn, *extensions], "id": record.id}
 
 
-def _meta(kind: str, record: User | Group, location: str) -> dict[str, str]:
+def _meta(kind: str, record: ShownUser | Group, location: str) -> dict[str, str]:
     return {
         "resourceType": kind,
         "created": timestamp(record.created_at),

@@ -28,7 +28,7 @@ from scim.schema.filters import criterion_of as meaning_of
 from scim.schema.filters import parse, read_filter, read_order
 from store.directory import memberships
 from store.directory.listing import count_rows
-from store.records import Group, User
+from store.records import Group, ShownUser
 from store.search import query as search
 from store.search.combined import users_and_groups
 from store.search.criteria import (
@@ -288,7 +288,7 @@ def _cursors(
 async def _answer(
     request: ScimRequest,
     envelope: dict[str, Any],
-    items: Sequence[User | Group],
+    items: Sequence[ShownUser | Group],
     projections: Mapping[str, Projection],
 ) -> ScimResponse:
     with_members = "Group" in projections and projections["Group"].wants("members")
@@ -303,7 +303,7 @@ async def _answer(
 
 
 async def _resource(
-    request: ScimRequest, item: User | Group, projections: Mapping[str, Projection]
+    request: ScimRequest, item: ShownUser | Group, projections: Mapping[str, Projection]
 ) -> dict[str, Any]:
     base = request.principal.base
     if isinstance(item, Group):
@@ -319,7 +319,7 @@ async def _resource(
 async def _written(
     request: ScimRequest,
     envelope: dict[str, Any],
-    items: Sequence[User | Group],
+    items: Sequence[ShownUser | Group],
     projections: Mapping[str, Projection],
 ) -> AsyncIterator[bytes]:
     """Write a list of groups with their members, which may be many."""

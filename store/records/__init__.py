@@ -69,6 +69,7 @@ from store.records.directory import (
     Session,
     SessionPurpose,
     SessionTerms,
+    ShownUser,
     SummaryValues,
     User,
 )
@@ -190,6 +191,7 @@ __all__ = [
     "SessionId",
     "SessionPurpose",
     "SessionTerms",
+    "ShownUser",
     "SigningKey",
     "Step",
     "SubjectType",

@@ -37,20 +37,25 @@ class HolderBasis(StrEnum):
     """A person decided it."""
 
 
-class User(Struct, frozen=True):
+class ShownUser(Struct, frozen=True):
+    """What the SCIM resource of a user shows: a search reads no more of each."""
+
     id: UserId
     tenant_id: TenantId
+    active: bool
+    document: Document
+    version: int
+    created_at: datetime
+    last_modified: datetime
+
+
+class User(ShownUser, frozen=True):
     connection_id: ConnectionId
     user_name: str
     external_id: str | None
     entra_object_id: GraphId | None
     """Set when the row is linked to an Entra object."""
-    active: bool
-    document: Document
-    version: int
     origin: Origin
-    created_at: datetime
-    last_modified: datetime
     is_protected: bool = False
     is_admin: bool = False
     deprovisioned_at: datetime | None = None

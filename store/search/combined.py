@@ -33,11 +33,11 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store import tables
-from store.keys import to_group, to_user
-from store.records import ConnectionId, Group, TenantId, User
+from store.keys import to_group, to_shown_user
+from store.records import ConnectionId, Group, ShownUser, TenantId
 from store.search.criteria import Kind, Order, Position, SearchQuery
 from store.search.dialects import TYPES, Dialect, dialect_of
-from store.search.query import QueryShape, SearchPage, among, parametrized, place_value, plain
+from store.search.query import SHOWN, QueryShape, SearchPage, among, parametrized, place_value, plain
 from store.search.sql import Row, sort_value
 
 _TABLES = (tables.users, tables.groups)
@@ -49,7 +49,7 @@ async def users_and_groups(
     connection_id: ConnectionId,
     of_users: SearchQuery,
     of_groups: SearchQuery,
-) -> SearchPage[User | Group]:
+) -> SearchPage[ShownUser | Group]:
     """Return one page of both: users before groups where nothing else orders them.
 
     The page is that of `of_users`; of `of_groups` only criterion and order count.
@@ -162,7 +162,7 @@ def _beyond(found: Subquery, order: Order | None, turn: str) -> ColumnElement[bo
 
 async def _loaded(
     connection: AsyncConnection, found: list[Any], query: SearchQuery, total: int
-) -> SearchPage[User | Group]:
+) -> SearchPage[ShownUser | Group]:
     backward = query.position is not None and query.position.backward
     more = len(found) > query.limit
     found = found[: query.limit]
@@ -179,16 +179,16 @@ def _position(row: Any, *, backward: bool) -> Position:
     return Position(plain(row.sort_value), row.seq, backward, row.part)
 
 
-async def _rows(connection: AsyncConnection, found: list[Any]) -> list[User | Group]:
+async def _rows(connection: AsyncConnection, found: list[Any]) -> list[ShownUser | Group]:
     """Load the documents of one page, in its order.
 
     All queries of one reading see the same rows.
     """
-    records: dict[tuple[int, int], User | Group] = {}
+    records: dict[tuple[int, int], ShownUser | Group] = {}
     for number, table in enumerate(_TABLES):
         wanted = [row.seq for row in found if row.part == number]
         if wanted:
-            rows = await connection.execute(select(table).where(table.c.seq.in_(wanted)))
+            rows = await connection.execute(select(*SHOWN[table.name]).where(table.c.seq.in_(wanted)))
             for row in rows.mappings():
-                records[number, row["seq"]] = to_user(row) if table is tables.users else to_group(row)
+                records[number, row["seq"]] = to_shown_user(row) if table is tables.users else to_group(row)
     return [records[row.part, row.seq] for row in found]

@@ -33,8 +33,8 @@ from store import tables
 from store.engine import prepared_statements
 from store.engine.list_lookups import is_live
 from store.engine.prepared_statements import ROWS_IN_ONE_GO
-from store.keys import SEVERAL_WORK_EMAILS, to_group, to_membership, to_user
-from store.records import ConnectionId, Group, GroupId, Membership, TenantId, User
+from store.keys import SEVERAL_WORK_EMAILS, to_group, to_membership, to_shown_user
+from store.records import ConnectionId, Group, GroupId, Membership, ShownUser, TenantId
 from store.search.criteria import (
     All,
     AnyValue,
@@ -54,9 +54,16 @@ from store.search.dialects import Dialect, SearchKey, dialect_of
 from store.search.sql import Row, sort_value, where
 from store.sync.holder_notes import is_note_current
 
-T = TypeVar("T", bound=User | Group)
+T = TypeVar("T", bound=ShownUser | Group)
 _LOOKED_UP = frozenset({"id", "externalId", "userName", "displayName"})
 _TABLES = {table.name: table for table in (tables.users, tables.groups)}
+SHOWN = {
+    table.name: [table.c[name] for name in ("seq", *record.__struct_fields__)]
+    for table, record in ((tables.users, ShownUser), (tables.groups, Group))
+}
+"""Columns that a page reads of each row: every column that is not read, not converted
+and not copied makes a look-up cheaper.
+"""
 
 
 class SearchPage(Struct, Generic[T], frozen=True):
@@ -71,12 +78,12 @@ class SearchPage(Struct, Generic[T], frozen=True):
 
 async def users(
     connection: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, query: SearchQuery
-) -> SearchPage[User]:
+) -> SearchPage[ShownUser]:
     """Return one page of the users of a connection that were not deleted."""
     rows, page = await _search(connection, tables.users, tenant_id, connection_id, query)
-    found: list[User] = []
+    found: list[ShownUser] = []
     for start in range(0, len(rows), ROWS_IN_ONE_GO):
-        found += map(to_user, rows[start : start + ROWS_IN_ONE_GO])
+        found += map(to_shown_user, rows[start : start + ROWS_IN_ONE_GO])
         if len(found) < len(rows):
             await asyncio.sleep(0)  # other requests go on
     is_current = query.is_match and bool(rows) and bool(rows[0]["is_note_current"])
@@ -210,7 +217,7 @@ def _page_statement(shape: QueryShape, dialect: Dialect) -> Select[Any]:
     ordering = _ordering(table, value, shape)
     numbers = found.order_by(*ordering).limit(bindparam("most")).offset(bindparam("skipped")).subquery()
     shown = [] if value is None else [value.label("sort_value")]
-    chosen = select(*table.c, *shown, *_notes(shape)).where(table.c.seq.in_(select(numbers.c.seq)))
+    chosen = select(*SHOWN[shape.table], *shown, *_notes(shape)).where(table.c.seq.in_(select(numbers.c.seq)))
     return chosen.order_by(*ordering)
 
 
@@ -256,7 +263,9 @@ def _counted_page_statement(shape: QueryShape, dialect: Dialect) -> Select[Any]:
     hits = select(table.c.seq, *shown).where(*among(shape, dialect)).cte("hits")
     order = _ordering(hits, hits.c.get("sort_value"), shape)
     numbers = select(hits.c.seq).order_by(*order).limit(bindparam("most")).offset(bindparam("skipped"))
-    chosen = select(*table.c, *shown, *_notes(shape)).where(table.c.seq.in_(numbers)).subquery("page")
+    chosen = (
+        select(*SHOWN[shape.table], *shown, *_notes(shape)).where(table.c.seq.in_(numbers)).subquery("page")
+    )
     counted = select(func.count().label("total")).select_from(hits).subquery("counted")
     rows = select(counted.c.total, *chosen.c).select_from(counted.outerjoin(chosen, true()))
     return rows.order_by(*_ordering(chosen, chosen.c.get("sort_value"), shape))

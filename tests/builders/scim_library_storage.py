@@ -38,7 +38,7 @@ from store.records import (
     GroupId,
     Origin,
     Outcome,
-    User,
+    ShownUser,
     UserId,
 )
 from store.search import query as search
@@ -172,10 +172,10 @@ class LibraryStorage(AsyncScimStorage):
         return {name: value for name, value in body.items() if name not in _OURS}, body.get("members", [])
 
     def _model(
-        self, record: User | Group | None, members: list[dict[str, Any]] | None = None
+        self, record: ShownUser | Group | None, members: list[dict[str, Any]] | None = None
     ) -> Resource[Any]:
         assert record is not None
-        is_user = isinstance(record, User)
+        is_user = isinstance(record, ShownUser)
         body = user_resource(record, "", EVERYTHING) if is_user else group_resource(record, "", EVERYTHING)  # type: ignore[arg-type]
         del body["meta"]["location"]
         resource_type = next(each for each in self.provider.resource_types if (each.id == "User") == is_user)

@@ -200,10 +200,10 @@ async def _rows(
     db: Database,
     connection: Connection,
     *,
-    ids: Collection[str],
-    objects: Collection[str],
-    names: Collection[str],
-    external_ids: Collection[str],
+    ids: Collection[str] = (),
+    objects: Collection[str] = (),
+    names: Collection[str] = (),
+    external_ids: Collection[str] = (),
 ) -> list[Row]:
     scope = connection.tenant_id, connection.id
     async with db.reading() as conn:
@@ -255,7 +255,7 @@ async def _row_here(db: Database, connection: Connection, reference: str) -> Row
                 connection.id,
                 SearchQuery(_has_mail(reference), limit=_MOST_LISTED),
             )
-        found += page.items
+        found += await _rows(db, connection, ids=[each.id for each in page.items])
     # A userName, and a group's displayName, is unique here; an externalId or an address
     # is not.
     own = [
