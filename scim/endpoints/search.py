@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from typing import Any
 
 import orjson
@@ -185,12 +184,13 @@ async def _search(
     for name in queries.keys() - {each.name for each in readable}:
         queries[name] = structs.replace(queries[name], criterion=Constant(False))
     judging = {name: comparisons(query) for name, query in queries.items() if reads_every_row(query)}
-    async with AsyncExitStack() as turn:
-        if judging:
-            _require_few(request.limits, queries)
-            await turn.enter_async_context(request.load.large_request(connection.tenant_id, request.limits))
+    if judging:
+        _require_few(request.limits, queries)
+        async with request.load.large_request(connection.tenant_id, request.limits):
             rows = await _rows_of(request)
             request.charge(sum(scan_cost(rows.get(name, 0), times) for name, times in judging.items()))
+            query, page = await _find(request, queries)
+    else:
         query, page = await _find(request, queries)
     request.charge(answer_cost(len(page.items)))
     return query, page
