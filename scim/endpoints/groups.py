@@ -24,7 +24,7 @@ from scim.patch.members import MemberChange, member_change, member_ids
 from scim.patch.operations import Operation, Patch, dialect_step, ignored_steps, read_patch
 from scim.request import ScimRequest, ScimResponse
 from store import lifecycle
-from store.directory import groups
+from store.directory import groups, memberships
 from store.records import (
     AddMembers,
     ChangeGroup,
@@ -38,7 +38,6 @@ from store.records import (
     RemoveMembers,
     Step,
 )
-from store.search import query as search
 
 SECTION = "admin:group"
 MEMBERS_PER_READ = 500
@@ -204,7 +203,9 @@ async def written(request: ScimRequest, group: Group, projection: Projection) ->
     after: str | None = None
     while True:
         async with request.db.reading() as connection:
-            found = await search.members(connection, group.tenant_id, group.id, after, MEMBERS_PER_READ)
+            found = await memberships.of_group(
+                connection, group.tenant_id, group.id, after=after, limit=MEMBERS_PER_READ
+            )
         values: list[dict[str, Any]] = [
             project({"members": [member_value(each, request.principal.base)]}, projection)["members"][0]
             for each in found

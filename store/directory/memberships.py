@@ -17,10 +17,21 @@ from store.records import ConnectionId, GroupId, Membership, TenantId
 _c = tables.memberships.c
 
 
-async def of_group(conn: AsyncConnection, tenant_id: TenantId, group_id: GroupId) -> list[Membership]:
-    """Return a group's members, in the order of their ids."""
+async def of_group(
+    conn: AsyncConnection,
+    tenant_id: TenantId,
+    group_id: GroupId,
+    *,
+    after: str | None = None,
+    limit: int | None = None,
+) -> list[Membership]:
+    """Return a group's members in the order of their ids; up to `limit` of them, from
+    the one after `after`.
+    """
     query = select(tables.memberships).where(_c.group_id == group_id, _c.tenant_id == tenant_id)
-    rows = await conn.execute(query.order_by(_c.member_id))
+    if after is not None:
+        query = query.where(_c.member_id > after)
+    rows = await conn.execute(query.order_by(_c.member_id).limit(limit))
     return [to_membership(row) for row in rows.mappings()]
 
 

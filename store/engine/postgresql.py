@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy import URL, Engine, event
@@ -103,10 +103,8 @@ class PostgresqlDatabase:
 
     @asynccontextmanager
     async def reading(self, *, single_statement: bool = False) -> AsyncIterator[AsyncConnection]:
-        async with _connected(self._engine) as connection:
-            with in_our_words():
-                async with nullcontext() if single_statement else _transaction(connection, _BEGIN_SNAPSHOT):
-                    yield connection
+        async with _connected(self._engine, None if single_statement else _BEGIN_SNAPSHOT) as connection:
+            yield connection
 
     async def write(self, work: Work[T]) -> T:
         # Shielded: a transaction whose task is cancelled in mid-flight costs its
@@ -134,42 +132,42 @@ class PostgresqlDatabase:
         return await retrying(self._attempt, work)
 
     async def _attempt(self, work: Work[T]) -> T:
-        async with _connected(self._engine) as connection:
-            with in_our_words():
-                async with _transaction(connection, _BEGIN):
-                    return await work(connection)
+        async with _connected(self._engine, _BEGIN) as connection:
+            return await work(connection)
 
 
 @asynccontextmanager
-async def _transaction(connection: AsyncConnection, begin: str) -> AsyncIterator[None]:
-    await command(connection, begin)
-    try:
-        yield
-    except BaseException:
-        await asyncio.shield(_roll_back(connection))
-        raise
-    await command(connection, "COMMIT")
-
-
-async def _roll_back(connection: AsyncConnection) -> None:
-    """Roll back, or close the connection.
-
-    No connection with an open transaction may go back into the pool.
+async def _connected(engine: AsyncEngine, begin: str | None) -> AsyncIterator[AsyncConnection]:
+    """Take a connection from the pool for one transaction; without `begin`, for one
+    statement.
     """
-    if connection.invalidated:
-        return
-    try:
-        await command(connection, "ROLLBACK")
-    except DBAPIError:
-        await connection.invalidate()
-
-
-@asynccontextmanager
-async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     connection = engine.connect()
     with while_connecting():
         await connection.start()
+    may_be_open = begin is not None
     try:
-        yield connection
+        with in_our_words():
+            if begin is None:
+                yield connection
+                return
+            # A caller may be cancelled here too: the server has begun by then.
+            await command(connection, begin)
+            yield connection
+            await command(connection, "COMMIT")
+            may_be_open = False
     finally:
-        await asyncio.shield(connection.close())
+        await asyncio.shield(_give_back(connection, may_be_open=may_be_open))
+
+
+async def _give_back(connection: AsyncConnection, *, may_be_open: bool) -> None:
+    """Return a connection to the pool, never with an open transaction.
+
+    The next BEGIN would change nothing in it: a write would be refused in a transaction
+    that is read only, a reading would see its old moment.
+    """
+    if may_be_open and not connection.invalidated:
+        try:
+            await command(connection, "ROLLBACK")  # with none open, it does nothing
+        except DBAPIError:
+            await connection.invalidate()
+    await connection.close()

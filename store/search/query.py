@@ -33,8 +33,8 @@ from store import tables
 from store.engine import prepared_statements
 from store.engine.list_lookups import is_live
 from store.engine.prepared_statements import ROWS_IN_ONE_GO
-from store.keys import SEVERAL_WORK_EMAILS, to_group, to_membership, to_shown_user
-from store.records import ConnectionId, Group, GroupId, Membership, ShownUser, TenantId
+from store.keys import SEVERAL_WORK_EMAILS, to_group, to_shown_user
+from store.records import ConnectionId, Group, ShownUser, TenantId
 from store.search.criteria import (
     All,
     AnyValue,
@@ -390,17 +390,3 @@ def _work_email(criterion: Criterion | None) -> str | None:
     }
     is_work = str(wanted.get("type")).lower() == "work"
     return str(wanted["value"]) if is_work and isinstance(wanted.get("value"), str) else None
-
-
-async def members(
-    connection: AsyncConnection, tenant_id: TenantId, group_id: GroupId, after: str | None, limit: int
-) -> list[Membership]:
-    """Return the members of a group in the order of their ids, from the one after
-    `after`.
-    """
-    columns = tables.memberships.c
-    query = select(tables.memberships).where(columns.group_id == group_id, columns.tenant_id == tenant_id)
-    if after is not None:
-        query = query.where(columns.member_id > after)
-    rows = await connection.execute(query.order_by(columns.member_id).limit(limit))
-    return [to_membership(row) for row in rows.mappings()]

@@ -106,6 +106,27 @@ async def test_a_cancelled_reader_does_not_spoil_its_connection(
     assert await asyncio.gather(*(read() for _ in range(20))) == [1] * 20
 
 
+async def test_a_reader_cancelled_at_any_step_leaves_no_transaction_behind(
+    database: Database, contoso: Connection
+) -> None:
+    """One cancelled while BEGIN was on its way left a snapshot open: the next write on that connection was refused
+    ("cannot execute UPDATE in a read-only transaction"), the next reading saw an old moment."""
+
+    async def read() -> None:
+        async with database.reading() as conn:
+            await users.load_state(conn, contoso.tenant_id, contoso.id)
+
+    for steps in range(150):
+        reading = asyncio.create_task(read())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await create_user(database, contoso, f"user {steps}")
+        async with database.reading() as conn:
+            assert len(await users.load_state(conn, contoso.tenant_id, contoso.id)) == steps + 1
+
+
 async def test_a_reader_sees_one_moment(database: Database, contoso: Connection) -> None:
     """`reading()` gives one consistent view, whatever is written meanwhile."""
     async with database.reading() as conn:

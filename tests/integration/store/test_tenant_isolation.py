@@ -211,7 +211,6 @@ OF_ONE_FUNCTION: dict[str, dict[str, Any]] = {
     "directory.browsing.find_names": {"wanted": UserFilter()},
     "tenancy.deletion.next_active": {"limit": 5},
     "tenancy.deletion.next_of_entra": {"limit": 5},
-    "search.query.members": {"after": None, "limit": 10},
     "sync.guard_memory.end_rows": {"due": frozenset(), "left_alone": frozenset()},
     "sync.delta_links.put_all": {"links": {"users": "link"}},
     "sync.push_conflicts.settle": {"looked_at": [CONFLICT], "standing": []},

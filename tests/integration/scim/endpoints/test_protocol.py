@@ -239,16 +239,16 @@ async def test_cursors_walk_forth_and_back_while_rows_come_and_go(scim: ScimClie
         'filter=title+eq+"T6"',
         'filter=emails[type+eq+"work"].value+eq+"u06@northwind.example"',
         'filter=userName+eq+"u06@northwind.example"',
-        "sortBy=title&sortOrder=descending&count=1",
+        "sortBy=title&count=1",
         "startIndex=7&count=1",
         "startIndex=7&count=1&sortBy=userName",
     ],
 )
 async def test_rows_that_are_not_returned_are_not_loaded(scim: ScimClient, query: str) -> None:
-    """Issue 4: "Filtering, sorting and paging never load rows they do not return": the others could not even be read."""
+    """Issue 4: "Filtering, sorting and paging never load rows they do not return": the others have a document that cannot be shown."""
     made = await people(scim)
     columns = tables.users.c
-    spoil = update(tables.users).where(columns.id.in_(made[:6])).values(origin="nobody we know")
+    spoil = update(tables.users).where(columns.id.in_(made[:6])).values(document="no document")
     await scim.database.write(lambda conn: conn.execute(spoil))
     assert await ids(scim, query) == [made[6]]
     assert (await scim.get("/Users")).status == 500, "it would be noticed"
