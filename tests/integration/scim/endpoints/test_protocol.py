@@ -245,7 +245,7 @@ async def test_cursors_walk_forth_and_back_while_rows_come_and_go(scim: ScimClie
     ],
 )
 async def test_rows_that_are_not_returned_are_not_loaded(scim: ScimClient, query: str) -> None:
-    """Issue 4: "Filtering, sorting and paging never load rows they do not return": the others have a document that cannot be shown."""
+    """Issue 4: "Filtering, sorting and paging never load rows they do not return": the others could not be shown."""
     made = await people(scim)
     columns = tables.users.c
     spoil = update(tables.users).where(columns.id.in_(made[:6])).values(document="no document")
