@@ -104,7 +104,7 @@ def scope_step(resolved: ResolvedSubject, policy: Policy) -> Step:
         return _scope_of_group(resolved, entitlement)
     graph_id = resolved.graph_id
     data: dict[str, JsonValue] = {"policy": {"scope": policy.scope, "membership": policy.membership}}
-    if graph_id in entitlement.entitled:
+    if graph_id is not None and graph_id in entitlement.entitled:
         via = [_name_of(resolved, each) for each in entitlement.via(graph_id)]
         data |= {"entitled": True, "via": list(via)}
         return Step("scope", LogStatus.SUCCESS, f"Entitled, {_through(via)}.", data)

@@ -8,19 +8,20 @@ only if the connection's policy says `transitive`, and then they are marked as s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 
 from store.records import GraphId, MembershipMode, Policy, Reason, Scope
 from worker.reconcile.arrays.object_ids import (
+    UnitedIds,
     count_groups,
     count_memberships,
     groups_holding,
     members_of_any,
     only_groups,
 )
-from worker.reconcile.arrays.user_table import users_in_state
+from worker.reconcile.arrays.user_table import id_flags, users_in_state
 from worker.reconcile.completeness import gaps, is_directory_listed
 from worker.reconcile.mapping.attribute_mapping import DEFAULT_MAPPING
 from worker.reconcile.mapping.scoping_filters import compile_filters
@@ -36,19 +37,19 @@ class Entitlement:
     """The entitlement of every user in one snapshot."""
 
     snapshot: Snapshot
-    entitled: frozenset[GraphId]
-    assigned: frozenset[GraphId]
+    entitled: Set[GraphId]
+    assigned: Set[GraphId]
     """Users with an assignment, entitled or not; every user under `scope: all`."""
     direct: frozenset[GraphId]
     """Principals that are assigned themselves."""
-    nested_only: frozenset[GraphId]
+    nested_only: Set[GraphId]
     """Users assigned only through a nested group."""
     members: Mapping[GraphId, frozenset[GraphId]]
     """Members of each assigned group, by the policy's kind of membership."""
     is_whole: bool
     """Everything was read, so absence is a fact."""
     is_directory_listed: bool
-    undecided: frozenset[GraphId] = frozenset()
+    undecided: Set[GraphId] = frozenset()
     """Users of unknown state: never created, changed or removed."""
 
     @property
@@ -117,11 +118,13 @@ def entitlement_of(snapshot: Snapshot, policy: Policy) -> Entitlement:
     direct = frozenset(row.principal_id for row in snapshot.assignments if row.principal_type)
     members = only_groups(snapshot.members, _assigned_groups(snapshot, direct))
     by_group = members_of_any(members)
-    nested = _NOBODY
+    nested: Set[GraphId] = _NOBODY
     if policy.membership is MembershipMode.TRANSITIVE:
         members = {g: people | snapshot.nested_members.get(g, _NOBODY) for g, people in members.items()}
         nested = members_of_any(members) - by_group
-    assigned = frozenset(snapshot.users) if policy.scope is Scope.ALL else direct | by_group | nested
+    assigned = UnitedIds(direct, by_group, nested)
+    if policy.scope is Scope.ALL:
+        assigned = UnitedIds(snapshot.users.keys())
     entitled = _entitled(snapshot, assigned, policy)
     return Entitlement(
         snapshot=snapshot,
@@ -136,14 +139,14 @@ def entitlement_of(snapshot: Snapshot, policy: Policy) -> Entitlement:
     )
 
 
-def _undecided(snapshot: Snapshot, entitled: frozenset[GraphId]) -> frozenset[GraphId]:
+def _undecided(snapshot: Snapshot, entitled: Set[GraphId]) -> Set[GraphId]:
     """Return users of unknown state, and those assigned by a row without a type.
 
     A user with access by another grant is entitled all the same.
     """
-    unknown = set(users_in_state(snapshot.users, None))
     untyped = {row.principal_id for row in snapshot.assignments if not row.principal_type}
-    return frozenset(unknown | (untyped & snapshot.users.keys())) - entitled
+    undecided = frozenset(users_in_state(snapshot.users, None)) | (untyped & snapshot.users.keys())
+    return undecided - entitled
 
 
 def scope_key(snapshot: Snapshot, policy: Policy) -> str:
@@ -162,16 +165,13 @@ def _assigned_groups(snapshot: Snapshot, assigned: frozenset[GraphId]) -> Iterat
             yield group_id
 
 
-def _entitled(snapshot: Snapshot, assigned: frozenset[GraphId], policy: Policy) -> frozenset[GraphId]:
-    passes = compile_filters(policy)
-    users, deleted = snapshot.users, snapshot.deleted
-    # Iterate in the order of memory: with hundreds of thousands of users that is twice
-    # as fast.
-    enabled = [
-        graph_id
-        for graph_id in users_in_state(users, True)
-        if graph_id in assigned and graph_id not in deleted
-    ]
+def _entitled(snapshot: Snapshot, assigned: UnitedIds, policy: Policy) -> Set[GraphId]:
+    users = snapshot.users
+    entitled = assigned.among(users_in_state(users, True)) - snapshot.deleted.keys()
     if not policy.scoping_filters:
-        return frozenset(enabled)
-    return frozenset(graph_id for graph_id in enabled if passes(users[graph_id]))
+        return entitled
+    passes, passing = compile_filters(policy), id_flags(users)
+    for graph_id in entitled:
+        if passes(users[graph_id]):
+            passing.add(graph_id)
+    return passing

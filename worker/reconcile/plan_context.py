@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -169,7 +169,7 @@ class PlanContext:
         return self.focus is None or self.focus.has_group(graph_id, row_id)
 
     @cached_property
-    def entitled(self) -> frozenset[GraphId]:
+    def entitled(self) -> Set[GraphId]:
         """Return the entitled users in focus."""
         entitled = self.entitlement.entitled
         return entitled if self.focus is None else entitled & (self.focus.users | self.members_in_focus)

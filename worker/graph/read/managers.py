@@ -6,7 +6,7 @@ The list of users is read without them: `$expand` caps its pages at 100
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from store.records import GraphId
@@ -14,7 +14,8 @@ from worker.graph import models, queries
 from worker.graph.graph_query import ANY_OBJECT
 from worker.graph.http.client import MAX_BATCH, GraphClient
 from worker.graph.read.pages import Pages, for_each_chunk
-from worker.reconcile.arrays.user_table import UserTable
+from worker.reconcile.arrays.object_ids import ObjectIds
+from worker.reconcile.arrays.user_table import ManagerTable, UserTable
 from worker.reconcile.snapshot import GraphUser, ListRead
 
 NOT_TOLD = "Graph did not say who the manager is."
@@ -22,8 +23,8 @@ NOT_TOLD = "Graph did not say who the manager is."
 
 @dataclass(slots=True)
 class ManagersRead:
-    asked: frozenset[GraphId] = frozenset()
-    managers: dict[GraphId, GraphId | None] = field(default_factory=dict)
+    asked: Set[GraphId]
+    managers: ManagerTable
     """By person; None for no manager. A person without an entry got no answer."""
     proofs: list[ListRead] = field(default_factory=list)
 
@@ -61,10 +62,9 @@ class ManagersRead:
         return (ListRead("managers", pages, items, False, detail=broken.detail, cause=broken.cause),)
 
 
-async def read_managers(graph: GraphClient, people: Collection[GraphId]) -> ManagersRead:
+async def read_managers(graph: GraphClient, people: Set[GraphId], ids: ObjectIds) -> ManagersRead:
     """Read the managers of users; ids of other objects bring no answer."""
-    asked = sorted(people)
-    result = ManagersRead(frozenset(asked))
+    result = ManagersRead(people, ManagerTable(ids))
     # Built once: 2,000 URLs built anew cost a second.
     of_any = queries.managers(graph.sdk, [ANY_OBJECT])
 
@@ -73,10 +73,11 @@ async def read_managers(graph: GraphClient, people: Collection[GraphId]) -> Mana
         for query, answer in zip(reads, await graph.batch(reads), strict=True):
             pages = Pages(graph, query, models.decode_managers, answer)
             async for rows in pages:
-                result.managers.update(rows)
+                for person, manager in rows:
+                    result.managers.put(person, manager)
             result.proofs.append(pages.proof)
 
-    await for_each_chunk(asked, MAX_BATCH * queries.MAX_OR_CLAUSES, read)
+    await for_each_chunk(sorted(people), MAX_BATCH * queries.MAX_OR_CLAUSES, read)
     return result
 
 

@@ -27,6 +27,7 @@ from worker.graph.read.groups import GroupsRead, read_groups
 from worker.graph.read.managers import ManagersRead, read_managers
 from worker.graph.read.users import read_deleted_users, read_users, weigh_against_count
 from worker.reconcile.arrays.object_ids import ObjectIds, members_of_any
+from worker.reconcile.arrays.user_table import ManagerTable
 from worker.reconcile.mapping.attribute_mapping import wants_manager
 from worker.reconcile.snapshot import Completeness, GraphUser, ListRead, Snapshot
 
@@ -71,7 +72,7 @@ async def read_snapshot(
     deleted = deleted_users.at
     assignments, assignments_proof, groups, managers = assigned.result()
     if managers is None:
-        managers = await read_managers(graph, list(users.in_state(True)))
+        managers = await read_managers(graph, users.in_state(True), ids)
     managers.note_in(users)
     users_proof = await weigh_against_count(graph, users_proof, users, deleted)
     unknown_grants = groups.unreadable | _untyped_grants(assignments, assignments_proof, users)
@@ -116,12 +117,12 @@ async def _read_assigned(
         ids=ids,
     )
     if not wants_manager(policy):
-        return assignments, proof, groups, ManagersRead()
+        return assignments, proof, groups, ManagersRead(frozenset(), ManagerTable(ids))
     if policy.scope is Scope.ALL:
         return assignments, proof, groups, None
-    people = {GraphId(row.principal_id) for row in assignments if row.principal_type != "Group"}
-    people |= members_of_any(groups.members) | members_of_any(groups.nested)
-    return assignments, proof, groups, await read_managers(graph, people - set(group_ids))
+    direct = ids.number_all(GraphId(row.principal_id) for row in assignments if row.principal_type != "Group")
+    people = direct | members_of_any(groups.members) | members_of_any(groups.nested)
+    return assignments, proof, groups, await read_managers(graph, people - set(group_ids), ids)
 
 
 def _untyped_grants(

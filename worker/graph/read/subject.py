@@ -31,6 +31,7 @@ from worker.graph.read.groups import read_groups
 from worker.graph.read.managers import read_managers
 from worker.graph.read.pages import Pages, for_each_chunk
 from worker.graph.read.users import user_shape
+from worker.reconcile.arrays.object_ids import ObjectIds
 from worker.reconcile.dependencies import Lookup
 from worker.reconcile.snapshot import Completeness, GraphGroup, GraphUser, ListRead, Snapshot
 
@@ -290,7 +291,7 @@ class SubjectReading:
         async for users in pages:
             listed.update((user.id, user) for user in users if user.id in people)
         if self._shape.with_manager:
-            managers = await read_managers(self.graph, listed.keys())
+            managers = await read_managers(self.graph, listed.keys(), ObjectIds())
             self.proofs += managers.lists
             listed = managers.add_to(listed)
         self.users |= listed

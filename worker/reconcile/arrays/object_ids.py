@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Set
+from functools import reduce
 from itertools import compress
+from operator import or_
 from typing import Any
 
 from store.records import GraphId
@@ -42,34 +44,98 @@ class ObjectIds:
     def flags(self, wanted: Collection[GraphId]) -> bytearray:
         """Return a 1 for the number of each id that is wanted, else a 0."""
         found = bytearray(len(self.known))
+        if isinstance(wanted, IdFlags) and wanted.ids is self:
+            found[: len(wanted.flags)] = wanted.flags
+            return found
         for graph_id in wanted:
             if (number := self._numbers.get(graph_id)) is not None:
                 found[number] = 1
         return found
 
+    def number_all(self, wanted: Iterable[GraphId]) -> IdFlags:
+        """Return these ids as flags; one that was never seen gets a number."""
+        numbers = [self.number_of(graph_id) for graph_id in wanted]
+        flags = IdFlags(self)
+        for number in numbers:
+            flags.flags[number] = 1
+        return flags
 
-class IdFlags(Collection[GraphId]):
+
+class IdFlags(Set[GraphId]):
     """Some of the known ids, as a byte for each: a set of them takes 65 bytes an id."""
 
-    def __init__(self, ids: ObjectIds) -> None:
-        self._ids = ids
-        self._flags = bytearray(len(ids.known))
+    def __init__(self, ids: ObjectIds, flags: bytearray | None = None) -> None:
+        self.ids = ids
+        self.flags = bytearray(len(ids.known)) if flags is None else flags
+        """By number; an id beyond the end is not in it."""
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> frozenset[Any]:
+        return frozenset(it)
 
     def add(self, graph_id: GraphId) -> None:
         """Add an id; one that was never seen is left out."""
-        number = self._ids.find(graph_id)
-        if number is not None and number < len(self._flags):
-            self._flags[number] = 1
+        number = self.ids.find(graph_id)
+        if number is not None and number < len(self.flags):
+            self.flags[number] = 1
 
     def __contains__(self, graph_id: object) -> bool:
-        number = self._ids.find(graph_id)
-        return number is not None and number < len(self._flags) and self._flags[number] == 1
+        number = self.ids.find(graph_id)
+        return number is not None and number < len(self.flags) and self.flags[number] == 1
 
     def __iter__(self) -> Iterator[GraphId]:
-        return compress(self._ids.known, self._flags)
+        return compress(self.ids.known, self.flags)
 
     def __len__(self) -> int:
-        return self._flags.count(1)
+        return self.flags.count(1)
+
+    def __and__(self, other: Set[Any]) -> IdFlags:
+        theirs = self.ids.flags(other)
+        return IdFlags(self.ids, _flags_of(_bits(self.flags) & _bits(theirs), len(self.flags)))
+
+    def __sub__(self, other: Set[Any]) -> IdFlags:
+        ours, theirs = _bits(self.flags), _bits(self.ids.flags(other))
+        return IdFlags(self.ids, _flags_of(ours & ~theirs, len(self.flags)))
+
+    def __or__(self, other: Set[Any]) -> Set[Any]:
+        if not isinstance(other, IdFlags) or other.ids is not self.ids:
+            return super().__or__(other)  # it may hold ids without a number
+        length = max(len(self.flags), len(other.flags))
+        return IdFlags(self.ids, _flags_of(_bits(self.flags) | _bits(other.flags), length))
+
+
+def _bits(flags: bytearray) -> int:
+    return int.from_bytes(flags, "little")
+
+
+def _flags_of(bits: int, length: int) -> bytearray:
+    return bytearray(bits.to_bytes(length, "little"))
+
+
+class UnitedIds(Set[GraphId]):
+    """The ids of several sets, which are not copied."""
+
+    def __init__(self, *parts: Set[GraphId]) -> None:
+        self._parts = parts
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> frozenset[Any]:
+        return frozenset(it)
+
+    def among(self, some: Set[GraphId]) -> Set[GraphId]:
+        """Return those of some ids that are in it: at once where they are flags."""
+        return reduce(or_, (some & part for part in self._parts))
+
+    def __contains__(self, graph_id: object) -> bool:
+        return any(graph_id in part for part in self._parts)
+
+    def __iter__(self) -> Iterator[GraphId]:
+        for place, part in enumerate(self._parts):
+            earlier = self._parts[:place]
+            yield from (each for each in part if not any(each in other for other in earlier))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class MemberLists(MutableMapping[GraphId, frozenset[GraphId]]):
@@ -122,13 +188,13 @@ class MemberLists(MutableMapping[GraphId, frozenset[GraphId]]):
         is_counted = self.ids.flags(people).__getitem__
         return sum(sum(map(is_counted, numbers)) for numbers in self._lists.values())
 
-    def all_members(self) -> frozenset[GraphId]:
+    def all_members(self) -> IdFlags:
         """Return all who are a member of some group."""
         found = bytearray(len(self.ids.known))
         for numbers in self._lists.values():
             for number in numbers:
                 found[number] = 1
-        return frozenset(compress(self.ids.known, found))
+        return IdFlags(self.ids, found)
 
     def holding(self, member: GraphId) -> list[GraphId]:
         """Return the groups that hold a member."""
@@ -160,7 +226,7 @@ class GroupCounts(Mapping[GraphId, int]):
 Members = Mapping[GraphId, frozenset[GraphId]]
 
 
-def members_of_any(members: Members) -> frozenset[GraphId]:
+def members_of_any(members: Members) -> Set[GraphId]:
     """Return all who are a member of some group."""
     if isinstance(members, MemberLists):
         return members.all_members()
@@ -181,7 +247,7 @@ def only_groups(members: Members, groups: Iterable[GraphId]) -> Members:
     return {group: members[group] for group in groups}
 
 
-def count_memberships(members: Members, people: frozenset[GraphId]) -> int:
+def count_memberships(members: Members, people: Set[GraphId]) -> int:
     """Return the number of memberships that these people have."""
     if isinstance(members, MemberLists):
         return members.count_of(people)
@@ -189,7 +255,7 @@ def count_memberships(members: Members, people: frozenset[GraphId]) -> int:
     return sum(len(inside) - len(inside - people) for inside in members.values())
 
 
-def count_groups(members: Members, people: frozenset[GraphId]) -> Mapping[GraphId, int]:
+def count_groups(members: Members, people: Set[GraphId]) -> Mapping[GraphId, int]:
     """Return the number of groups that hold each of these people."""
     if isinstance(members, MemberLists):
         return GroupCounts(people, members)

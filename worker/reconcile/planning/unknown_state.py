@@ -22,7 +22,7 @@ def unknown_users(context: PlanContext, matches: Matches) -> Iterator[Finding]:
     untyped = {row.principal_id for row in context.snapshot.assignments if not row.principal_type}
     for graph_id in sorted(entitlement.undecided):
         row_id = matches.rows.get(graph_id)
-        is_concerned = row_id is not None or graph_id in entitlement.assigned | untyped
+        is_concerned = row_id is not None or graph_id in entitlement.assigned or graph_id in untyped
         if is_concerned and context.is_about_user(graph_id, row_id):
             subject = Subject(SubjectType.USER, graph_id, row_id, context.user_name(graph_id) or graph_id)
             detail = context.snapshot.users[graph_id].unknown or NO_TYPE

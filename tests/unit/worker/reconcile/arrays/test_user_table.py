@@ -16,6 +16,7 @@ from worker.reconcile.arrays.object_ids import (
     only_groups,
 )
 from worker.reconcile.arrays.user_table import (
+    ManagerTable,
     UserTable,
     digest_reader,
     managers_of,
@@ -79,11 +80,30 @@ def test_the_questions_of_a_cycle_have_the_same_answers_as_with_objects() -> Non
 def test_managers_and_missing_answers_are_noted_later() -> None:
     """Managers are read beside the list of users."""
     users = table()
-    untold = users.set_managers([ANN, BOB, GraphId("else")], {BOB: ANN})
+    managers = ManagerTable(users.ids)
+    managers.put(BOB, ANN)
+    untold = users.set_managers({ANN, BOB, GraphId("else")}, managers)
     assert untold == [ANN], "who is enabled here and got no answer; nothing is known of others"
     users.forget_state(ANN, "not told")
     assert users[BOB].manager_id == ANN
     assert (users[ANN].account_enabled, users[ANN].unknown) == (None, "not told")
+
+
+def test_a_manager_that_is_not_there_is_not_one_that_was_not_told() -> None:
+    """None is Graph's word that there is none; without an entry nothing was said, and nothing is changed."""
+    users = table()
+    managers = ManagerTable(users.ids)
+    managers.put(ANN, None)
+    assert users.set_managers({ANN, BOB}, managers) == [], (
+        "Bob is disabled: nothing is written of his manager"
+    )
+    new = GraphId("new")
+    managers.put(new, DI)
+    managers.put(ANN, new)
+    assert dict(managers) == {ANN: new, new: DI}
+    assert (len(managers), BOB in managers) == (2, False)
+    with pytest.raises(KeyError):
+        managers[BOB]
 
 
 def test_members_as_numbers_are_the_members_that_were_read() -> None:
