@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 460, 300
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 34, 66
+LEFT, RIGHT, TOP, BOTTOM = 56, 28, 34, 66
 INK, GRID = "#6b7280", "#9ca3af55"
 COLOURS = ("#2563eb", "#ea580c", "#0d9488", "#9333ea")
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
