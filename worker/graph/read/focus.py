@@ -8,7 +8,7 @@ to be needed are read in another round.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -47,24 +47,27 @@ class FocusReading:
     groups: GroupsRead = field(default_factory=GroupsRead)
     of_user: Sequence[GraphQuery] = ()
     """What is asked about each person: the person, then the groups that hold them."""
+    assigned: frozenset[GraphId] = field(init=False)
+    """The users and groups that are assigned."""
+    _named_groups: dict[GraphId, str] = field(init=False)
 
     def __post_init__(self) -> None:
         sdk, any_object = self.graph.sdk, ANY_OBJECT
         nested = [queries.member_groups(sdk, any_object, transitive=True)] if self._is_transitive else []
         person = queries.user(sdk, any_object, user_shape(self.connection.policy))
         self.of_user = (person, queries.member_groups(sdk, any_object), *nested)
-
-    @property
-    def assigned(self) -> frozenset[GraphId]:
-        """The users and groups that are assigned."""
-        return frozenset(GraphId(row.principal_id) for row in self.assignments)
-
-    @property
-    def assigned_groups(self) -> dict[GraphId, str]:
-        """The assigned groups that exist, with the names the assignments give them."""
+        # Worked out once: they are asked for many times, of a million assignments.
+        self.assigned = frozenset(GraphId(row.principal_id) for row in self.assignments)
         rows = (row for row in self.assignments if row.principal_type == "Group")
-        named = {GraphId(row.principal_id): row.principal_display_name or "" for row in rows}
-        return {group: name for group, name in named.items() if group not in self.groups.gone}
+        self._named_groups = {GraphId(row.principal_id): row.principal_display_name or "" for row in rows}
+
+    @property
+    def assigned_groups(self) -> Mapping[GraphId, str]:
+        """The assigned groups that exist, with the names the assignments give them."""
+        gone = self.groups.gone
+        if not gone:
+            return self._named_groups
+        return {group: name for group, name in self._named_groups.items() if group not in gone}
 
     async def read(self, focus: Focus) -> None:
         """Read every user of the focus, and in full the assigned groups of it.
