@@ -150,7 +150,7 @@ async def _connected(engine: AsyncEngine, begin: str | None) -> AsyncIterator[As
             if begin is None:
                 yield connection
                 return
-            # A caller may be cancelled here too: the server has begun by then.
+            # Where a caller is cancelled here, the server may have begun all the same.
             await command(connection, begin)
             yield connection
             await command(connection, "COMMIT")
