@@ -165,9 +165,10 @@ async def _give_back(connection: AsyncConnection, *, may_be_open: bool) -> None:
     The next BEGIN would change nothing in it: a write would be refused in a transaction
     that is read only, a reading would see its old moment.
     """
-    if may_be_open and not connection.invalidated:
-        try:
+    try:
+        if may_be_open and not connection.invalidated:
             await command(connection, "ROLLBACK")  # with none open, it does nothing
-        except DBAPIError:
-            await connection.invalidate()
-    await connection.close()
+    except DBAPIError:
+        await connection.invalidate()
+    finally:
+        await connection.close()
