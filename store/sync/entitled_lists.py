@@ -57,7 +57,8 @@ async def load_some(
     if not number:
         return {}
     parts = await _load_parts(conn, tenant_id, connection_id, {_part_of(each, number) for each in wanted})
-    return {each: held for part in parts.values() for each, held in part.items() if each in wanted}
+    listed = (_from_text(text) for text in parts.values())
+    return {each: held for part in listed for each, held in part.items() if each in wanted}
 
 
 async def put_all(
@@ -97,11 +98,11 @@ async def put_some(
     for each in looked_at:
         by_part[_part_of(each, number)].add(each)
     parts = await _load_parts(conn, tenant_id, connection_id, by_part)
-    digests = await _digests(conn, tenant_id, connection_id, by_part)
     for part, ids in by_part.items():
-        people = {each: held for each, held in parts[part].items() if each not in ids}
+        before = parts[part]
+        people = {each: held for each, held in _from_text(before).items() if each not in ids}
         people |= {each: listed[each] for each in ids if each in listed}
-        await _put_part(conn, (tenant_id, connection_id, part), people, digests.get(part))
+        await _put_part(conn, (tenant_id, connection_id, part), people, _digest_of(before))
 
 
 async def drop(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> None:
@@ -119,25 +120,18 @@ async def _number_of_parts(conn: AsyncConnection, tenant_id: TenantId, connectio
     return int((await conn.execute(query)).scalar_one())
 
 
-async def _digests(
-    conn: AsyncConnection,
-    tenant_id: TenantId,
-    connection_id: ConnectionId,
-    parts: Iterable[int] | None = None,
-) -> dict[int, str]:
+async def _digests(conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId) -> dict[int, str]:
     query = select(_c.part, _c.digest).where(_c.tenant_id == tenant_id, _c.connection_id == connection_id)
-    if parts is not None:
-        query = query.where(_c.part.in_(sorted(parts)))
     return {row.part: row.digest for row in await conn.execute(query)}
 
 
 async def _load_parts(
     conn: AsyncConnection, tenant_id: TenantId, connection_id: ConnectionId, parts: Iterable[int]
-) -> dict[int, dict[GraphId, int]]:
+) -> dict[int, str]:
     query = select(_c.part, _c.listed).where(
         _c.tenant_id == tenant_id, _c.connection_id == connection_id, _c.part.in_(sorted(parts))
     )
-    return {row.part: _from_text(row.listed) for row in await conn.execute(query)}
+    return {row.part: row.listed for row in await conn.execute(query)}
 
 
 async def _put_part(
@@ -148,7 +142,7 @@ async def _put_part(
 ) -> None:
     tenant_id, connection_id, part = key
     text = _to_text(people)
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = _digest_of(text)
     if digest == digest_before:
         return
     values: dict[str, Any] = {
@@ -167,6 +161,10 @@ async def _put_part(
 
 def _to_text(people: Mapping[GraphId, int]) -> str:
     return " ".join(f"{each}:{people[each]}" for each in sorted(people))
+
+
+def _digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _from_text(text: str) -> dict[GraphId, int]:

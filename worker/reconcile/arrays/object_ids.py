@@ -1,4 +1,5 @@
-"""Number object ids, so that millions of memberships are arrays of numbers.
+"""Number object ids, so that millions of memberships are arrays of numbers, and sets of
+people a byte for each.
 
 A set of the members of a group takes 65 bytes a membership, an array 4. Sets are made
 of a list when it is asked for, one group at a time.
@@ -61,17 +62,21 @@ class ObjectIds:
         return flags
 
 
-class IdFlags(Set[GraphId]):
+class _IdSet(Set[GraphId]):
+    """A set of ids; joined with a set of another kind it becomes a frozenset."""
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> frozenset[Any]:
+        return frozenset(it)
+
+
+class IdFlags(_IdSet):
     """Some of the known ids, as a byte for each: a set of them takes 65 bytes an id."""
 
     def __init__(self, ids: ObjectIds, flags: bytearray | None = None) -> None:
         self.ids = ids
         self.flags = bytearray(len(ids.known)) if flags is None else flags
         """By number; an id beyond the end is not in it."""
-
-    @classmethod
-    def _from_iterable(cls, it: Iterable[Any]) -> frozenset[Any]:
-        return frozenset(it)
 
     def add(self, graph_id: GraphId) -> None:
         """Add an id; one that was never seen is left out."""
@@ -112,15 +117,11 @@ def _flags_of(bits: int, length: int) -> bytearray:
     return bytearray(bits.to_bytes(length, "little"))
 
 
-class UnitedIds(Set[GraphId]):
+class UnitedIds(_IdSet):
     """The ids of several sets, which are not copied."""
 
     def __init__(self, *parts: Set[GraphId]) -> None:
         self._parts = parts
-
-    @classmethod
-    def _from_iterable(cls, it: Iterable[Any]) -> frozenset[Any]:
-        return frozenset(it)
 
     def among(self, some: Set[GraphId]) -> Set[GraphId]:
         """Return those of some ids that are in it: at once where they are flags."""
